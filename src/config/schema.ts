@@ -1,0 +1,398 @@
+/**
+ * The configuration language: one TypeBox source for the types below, validation, `routes.d/schema.json` and the
+ * reference pages. Plugins add their keys to a route through the folder scan (src/extension.ts); their types join
+ * `RouteConcerns` by declaration merging. Every description is read by users: in editors and in docs/reference.
+ *
+ * "Config" types are what the code sees: decoded (milliseconds, bytes, shares) and with defaults filled in.
+ */
+import Type, { type StaticDecode, type TSchema } from 'typebox';
+import { Duration, Percent, Size, StatusRange } from './units.ts';
+
+const object = <Properties extends Record<string, TSchema>>(properties: Properties, description?: string) =>
+  Type.Object(properties, { additionalProperties: false, ...(description === undefined ? {} : { description }) });
+
+/** An object whose keys all have defaults, so that leaving it out means "as the defaults say". */
+const settings = <Properties extends Record<string, TSchema>>(properties: Properties, description: string) =>
+  Type.Object(properties, { additionalProperties: false, description, default: {} });
+
+const oneOrMany = <Item extends TSchema>(item: Item, description: string) =>
+  Type.Union([item, Type.Array(item, { minItems: 1 })], { description });
+
+const Text = (description: string) => Type.String({ minLength: 1, description });
+const Name = (description: string) =>
+  Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 128, description });
+const Port = (description: string) => Type.Integer({ minimum: 0, maximum: 65535, description });
+
+// --- pools -----------------------------------------------------------------------------------------------------------
+
+const EndpointObject = object({
+  url: Type.String({
+    pattern: '^https?://[^/?#@\\s]+/?$',
+    description: 'Scheme, host and port of one instance, such as http://10.0.0.11:8080. No path, no credentials.',
+  }),
+  weight: Type.Integer({ minimum: 0, maximum: 1000, default: 1, description: 'Its share against the others; 0 takes no traffic.' }),
+  backup: Type.Boolean({ default: false, description: 'Takes traffic only when no other endpoint can.' }),
+});
+
+const EndpointSchema = Type.Union([EndpointObject.properties.url, EndpointObject], {
+  description: 'One instance of the service: its URL, or an object with url, weight and backup.',
+});
+
+const TextPattern = object({ regex: Text('A regular expression (RE2 syntax: linear time, no backreferences).') });
+
+const HttpCheck = {
+  path: Type.String({ pattern: '^/', default: '/', description: 'What to ask for.' }),
+  method: Type.String({ pattern: '^[A-Z]+$', default: 'GET', description: 'With which method.' }),
+  headers: Type.Record(Type.String(), Type.String(), { default: {}, description: 'Further request fields, such as host.' }),
+  expect: settings(
+    {
+      status: Type.Array(StatusRange('A status, or a range of them.'), {
+        default: ['200-399'],
+        description: 'Statuses that count as healthy.',
+      }),
+      body: Type.Optional(
+        Type.Union([Text('Text that the body must contain.'), TextPattern], {
+          description: 'What the first 64 KiB of the body must hold.',
+        }),
+      ),
+    },
+    'What a healthy answer looks like.',
+  ),
+};
+
+const Cadence = {
+  interval: Duration('Between two probes of one endpoint, with 10 % jitter.', '5s'),
+  timeout: Duration('After this a probe has failed.', '2s'),
+  healthyAfter: Type.Integer({ minimum: 1, default: 2, description: 'Good probes in a row that bring an endpoint back.' }),
+  unhealthyAfter: Type.Integer({ minimum: 1, default: 3, description: 'Bad probes in a row that take it out.' }),
+  fastInterval: Duration('Between probes while the verdict is in doubt.', '1s'),
+};
+
+export const ActiveHealthSchema = object(
+  {
+    ...HttpCheck,
+    tcp: Type.Boolean({ default: false, description: 'Only open a connection; the HTTP keys are then unused.' }),
+    port: Type.Optional(Port('Probe this port instead of the endpoint’s own.')),
+    ...Cadence,
+  },
+  'Probes sent by the gateway, once per process.',
+);
+
+export const PassiveHealthSchema = settings(
+  {
+    consecutiveFailures: Type.Integer({ minimum: 1, default: 5, description: 'Failures in a row (connect, reset, timeout, 5xx) that eject.' }),
+    ejectFor: Duration('The first ejection; each further one in a row is longer by as much, and decays.', '30s'),
+    maxEjectFor: Duration('The longest ejection.', '5m'),
+    maxEjected: Percent('At most this share of a pool is ejected, at least one endpoint may be; the last is never, unless 100%.', '50%'),
+  },
+  'What real traffic tells about an endpoint.',
+);
+
+const PanicSchema = settings(
+  {
+    below: Percent('When less than this share of the pool is available.', '50%'),
+    then: Type.Enum(['spread', 'fail'], {
+      default: 'spread',
+      description: 'spread: ignore health and use all endpoints. fail: use those available only, 503 when none is.',
+    }),
+  },
+  'What to do when too few endpoints are available to trust the verdicts.',
+);
+
+const HealthSchema = settings(
+  {
+    active: Type.Optional(ActiveHealthSchema),
+    passive: Type.Union([PassiveHealthSchema, Type.Literal(false)], {
+      default: {},
+      description: 'Ejection of endpoints that fail real requests; false turns it off.',
+    }),
+    panic: PanicSchema,
+  },
+  'How endpoints are watched.',
+);
+
+const ConnectionsSchema = settings(
+  {
+    max: Type.Integer({ minimum: 1, default: 256, description: 'Open connections to one endpoint, over all threads.' }),
+    pending: Type.Integer({ minimum: 0, default: 1024, description: 'Requests that may wait for a connection to one endpoint; further ones get 503.' }),
+    idle: Duration('Unused connections are closed after this; keep it below the upstream’s own.', '4s'),
+    connectTimeout: Duration('For TCP and TLS together.', '2s'),
+    maxRequests: Type.Integer({ minimum: 0, default: 0, description: 'Requests on one connection before it is replaced; 0 = no limit.' }),
+  },
+  'Connections to each endpoint.',
+);
+
+const UpstreamTlsSchema = object(
+  {
+    ca: Type.Optional(Text('File with the PEM certificates to trust, instead of the system’s.')),
+    cert: Type.Optional(Text('File with the client certificate (PEM).')),
+    key: Type.Optional(Text('File with its key (PEM).')),
+    serverName: Type.Optional(Text('Name to ask for (SNI) and to verify, instead of the endpoint’s host.')),
+    verify: Type.Boolean({ default: true, description: 'false accepts any certificate: for tests only, it is warned about.' }),
+  },
+  'TLS towards https endpoints.',
+);
+
+const PoolLimitsSchema = settings(
+  {
+    responseHeaders: Size('Largest header block of an answer.', '32KiB'),
+    responseFields: Type.Integer({ minimum: 1, default: 200, description: 'Most header fields of an answer.' }),
+  },
+  'What an upstream may send.',
+);
+
+/** `{ hash: … }`: where the key of a hash balancer comes from. */
+const HashSchema = object({
+  hash: Type.String({
+    pattern: '^(header:[^\\s:]+|cookie:[^\\s;=]+|query:\\S+|path|consumer|ip|url)$',
+    description: 'header:NAME, cookie:NAME, query:NAME, path, url, ip or consumer. A request without it is spread at random.',
+  }),
+});
+
+/** @param balancers names found by the folder scan. */
+export const poolSchema = (balancers: readonly string[]) =>
+  object({
+    endpoints: Type.Array(EndpointSchema, { description: 'The instances of the service.' }),
+    balance: Type.Union([Type.Enum([...balancers]), HashSchema], {
+      default: 'least-connections',
+      description: 'How an endpoint is chosen. All honour weight.',
+    }),
+    health: HealthSchema,
+    connections: ConnectionsSchema,
+    limits: PoolLimitsSchema,
+    tls: Type.Optional(UpstreamTlsSchema),
+  });
+
+export type ActiveHealthConfig = StaticDecode<typeof ActiveHealthSchema>;
+export type PassiveHealthConfig = StaticDecode<typeof PassiveHealthSchema>;
+export type PanicConfig = StaticDecode<typeof PanicSchema>;
+export type ConnectionsConfig = StaticDecode<typeof ConnectionsSchema>;
+export type UpstreamTlsConfig = StaticDecode<typeof UpstreamTlsSchema>;
+export type PoolLimitsConfig = StaticDecode<typeof PoolLimitsSchema>;
+export type BalanceConfig = string | { hash: string };
+export interface HealthConfig {
+  active?: ActiveHealthConfig;
+  passive: PassiveHealthConfig | false;
+  panic: PanicConfig;
+}
+export interface EndpointConfig {
+  /** Origin without a trailing slash: `http://10.0.0.11:8080`. */
+  url: string;
+  weight: number;
+  backup: boolean;
+}
+export interface PoolConfig {
+  name: string;
+  /** Where it was written, `file:line:column`. */
+  source: string;
+  endpoints: EndpointConfig[];
+  balance: BalanceConfig;
+  health: HealthConfig;
+  connections: ConnectionsConfig;
+  limits: PoolLimitsConfig;
+  tls?: UpstreamTlsConfig;
+}
+
+// --- routes ----------------------------------------------------------------------------------------------------------
+
+const Condition = Type.Union(
+  [
+    Type.String({ description: 'Exactly this value.' }),
+    TextPattern,
+    object({ present: Type.Boolean({ description: 'Whether the name must be there at all.' }) }),
+  ],
+  { description: 'A value, { regex: … }, or { present: true | false }.' },
+);
+
+const Conditions = (description: string) => Type.Record(Type.String(), Condition, { description });
+
+export const MatchSchema = object({
+  host: Type.Optional(oneOrMany(Text('api.example.com, or *.example.com for any name below it.'), 'Host names, without port.')),
+  path: Type.Optional(
+    Type.Union([Type.String({ pattern: '^/', description: '/x exactly, or /x/* for /x and all below it.' }), TextPattern], {
+      description: 'Exact path, whole-segment prefix (/x/*), or { regex: … } over the whole path. Default: every path.',
+    }),
+  ),
+  methods: Type.Optional(Type.Array(Type.String({ pattern: '^[A-Z][A-Z-]*$' }), { minItems: 1, description: 'Default: every method.' })),
+  headers: Type.Optional(Conditions('All must hold.')),
+  query: Type.Optional(Conditions('All must hold; of a repeated parameter the first value counts.')),
+  cookies: Type.Optional(Conditions('All must hold.')),
+  client: Type.Optional(object({ cidr: oneOrMany(Text('10.0.0.0/8, or 2001:db8::/32.'), 'Networks of the client.') }, 'Where the client is.')),
+});
+
+export const TimeoutSchema = settings(
+  {
+    head: Duration('Until the answer’s head has arrived, over all tries.', '15s'),
+    total: Type.Optional(Duration('Until the answer is complete, over all tries. Event streams are exempt.')),
+    perTry: Type.Optional(
+      Duration('Until one try’s head has arrived. Default: 5s where a timeout may be retried, else as head.'),
+    ),
+    idle: Duration('Without a byte in either direction, once the head is there.', '60s'),
+    streamIdle: Duration('The same for event streams (text/event-stream).', '5m'),
+  },
+  'How long each part of an exchange may take.',
+);
+
+export const RouteLimitsSchema = settings(
+  {
+    body: Type.Union([Size('Largest request body.', '1MiB'), Type.Literal('none')], {
+      default: '1MiB',
+      description: 'Largest request body (413 beyond it), or none.',
+    }),
+    encodedSlashes: Type.Enum(['refuse', 'allow'], {
+      default: 'refuse',
+      description: 'Whether a path may hold %2F or %5C. Allowed ones are passed on as they are and never split a segment.',
+    }),
+  },
+  'What a request on this route may bring.',
+);
+
+/** Keys that plugins add to a route, merged in by each plugin's own folder. All are decoded. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type
+export interface RouteConcerns {}
+
+export type MatchConfig = StaticDecode<typeof MatchSchema>;
+export type ConditionConfig = StaticDecode<typeof Condition>;
+export type TimeoutConfig = StaticDecode<typeof TimeoutSchema>;
+export type RouteLimitsConfig = StaticDecode<typeof RouteLimitsSchema>;
+export interface RouteConfig extends Partial<RouteConcerns> {
+  name: string;
+  source: string;
+  match: MatchConfig[];
+  /** Absent when a plugin answers (redirect) or chooses the pool (split). */
+  pool?: string;
+  timeout: TimeoutConfig;
+  limits: RouteLimitsConfig;
+}
+
+/** What a route and `defaults` share: the core's keys and the plugins'. */
+const routeSettings = (concerns: Record<string, TSchema>) => ({
+  timeout: TimeoutSchema,
+  limits: RouteLimitsSchema,
+  ...Object.fromEntries(Object.entries(concerns).map(([key, schema]) => [key, Type.Optional(schema)])),
+});
+
+/** One file of routes.d. @param concerns route keys of the plugins. */
+export const routeFileSchema = (concerns: Record<string, TSchema>, balancers: readonly string[]) =>
+  object({
+    pools: Type.Optional(Type.Record(Type.String(), poolSchema(balancers), { description: 'Services and their instances, by name.' })),
+    routes: Type.Optional(
+      Type.Array(
+        object({
+          name: Name('Names the route in logs, metrics and the command line.'),
+          match: Type.Optional(oneOrMany(MatchSchema, 'Which requests: conditions that must all hold, or a list of which any may.')),
+          pool: Type.Optional(Text('The pool that serves it.')),
+          ...routeSettings(concerns),
+        }),
+        { description: 'Which requests go where.' },
+      ),
+    ),
+  });
+
+// --- gateway.yaml ----------------------------------------------------------------------------------------------------
+
+export const ListenerLimitsSchema = settings(
+  {
+    headers: Size('Largest header block (431).', '16KiB'),
+    fields: Type.Integer({ minimum: 1, default: 100, description: 'Most header fields (431).' }),
+    target: Size('Longest request target (414).', '8KiB'),
+    headersTimeout: Duration('Until a request’s head is there (408).', '10s'),
+    requestTimeout: Duration('Until a request’s body is there (408).', '60s'),
+    minRate: Size('Slowest body accepted, per second, after its first ten seconds (408).', '512B'),
+    keepAlive: Duration('An idle client connection is closed after this; keep it above the balancer’s own.', '65s'),
+    connections: Type.Integer({ minimum: 1, default: 10_000, description: 'Client connections, over all threads.' }),
+    connectionsPerClient: Type.Integer({ minimum: 1, default: 200, description: 'Client connections from one address (trusted proxies are exempt).' }),
+    underscores: Type.Enum(['drop', 'refuse', 'allow'], {
+      default: 'drop',
+      description: 'Header names with an underscore: a service that maps - to _ would confuse them with others.',
+    }),
+  },
+  'What a client may do.',
+);
+
+const ListenerSchema = object({
+  host: Type.String({ default: '0.0.0.0', description: 'Address to listen on.' }),
+  port: Port('Port to listen on; 0 takes a free one.'),
+  limits: ListenerLimitsSchema,
+});
+
+export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
+  object({
+    listen: Type.Array(ListenerSchema, { minItems: 1, default: [{ port: 8080 }], description: 'Where clients connect.' }),
+    threads: Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 64 })], {
+      default: 'auto',
+      description: 'Data threads; auto is one per processor.',
+    }),
+    trustedProxies: Type.Array(Text('A network, such as 10.0.0.0/8.'), {
+      default: [],
+      description: 'Peers whose X-Forwarded-*, Forwarded and request id are believed.',
+    }),
+    admin: settings(
+      {
+        host: Type.String({ default: '127.0.0.1', description: 'Address of the admin server.' }),
+        port: Type.Integer({ minimum: 0, maximum: 65535, default: 9901, description: 'Its port; 0 takes a free one.' }),
+        token: Type.Optional(Type.String({ minLength: 16, description: 'Bearer token; required when not on loopback.' })),
+      },
+      'Health, metrics, state and reload.',
+    ),
+    drain: settings(
+      {
+        delay: Duration('After readiness fails, before new connections are refused.', '5s'),
+        timeout: Duration('For what is in flight, after that.', '30s'),
+      },
+      'What SIGTERM does.',
+    ),
+    accessLog: settings(
+      {
+        enabled: Type.Boolean({ default: true, description: 'One line per request on standard output.' }),
+        sample: Percent('Share of successful requests that is logged; failures always are.', '100%'),
+      },
+      'The access log.',
+    ),
+    metrics: settings(
+      {
+        maxRoutes: Type.Integer({ minimum: 1, default: 1000, description: 'Routes with series of their own; the rest share __other__.' }),
+        maxEndpoints: Type.Integer({ minimum: 1, default: 1000, description: 'Likewise for endpoints.' }),
+      },
+      'Bounds on cardinality.',
+    ),
+    shed: settings(
+      {
+        loopDelay: Duration('Event-loop delay beyond which requests are refused with 503.', '200ms'),
+        heap: Percent('Share of the heap limit beyond which they are.', '85%'),
+      },
+      'Overload of the gateway itself.',
+    ),
+    requestIdHeader: Type.String({ default: 'x-request-id', pattern: '^[a-z0-9-]+$', description: 'Carries the request id.' }),
+    defaults: Type.Optional(object(routeSettings(concerns), 'Settings of every route; a route overrides them key by key.')),
+  });
+
+export type ListenerLimitsConfig = StaticDecode<typeof ListenerLimitsSchema>;
+export interface ListenerConfig {
+  host: string;
+  port: number;
+  limits: ListenerLimitsConfig;
+}
+export interface GatewayConfig {
+  listen: ListenerConfig[];
+  threads: 'auto' | number;
+  trustedProxies: string[];
+  admin: { host: string; port: number; token?: string };
+  drain: { delay: number; timeout: number };
+  accessLog: { enabled: boolean; sample: number };
+  metrics: { maxRoutes: number; maxEndpoints: number };
+  shed: { loopDelay: number; heap: number };
+  requestIdHeader: string;
+}
+
+/** Everything that was loaded, decoded, checked and resolved: plain data, so that it can cross to the threads. */
+export interface Config {
+  /** The directory that paths were resolved against. */
+  dir: string;
+  /** A hash of the contents: the same files give the same revision. */
+  revision: string;
+  gateway: GatewayConfig;
+  pools: PoolConfig[];
+  /** In file and document order, which is the last word in precedence. */
+  routes: RouteConfig[];
+}

@@ -1,0 +1,57 @@
+/**
+ * The seam between the client's side and the upstream's: one function type and one combinator, as in undici, but with
+ * fields as flat arrays that were cleaned once, so that a layer that does not look at them costs nothing.
+ *
+ * `Layer = (next: Dispatch) => Dispatch`; below the last layer a pool picks an endpoint and its connection carries the
+ * message. A handler hears `onStart`, then any number of `onInformation`, `onHead`, any number of `onData`, then exactly
+ * one of `onEnd` and `onError`. `onError` may come at any time, also first. Nothing is heard after either.
+ */
+import type { Readable } from 'node:stream';
+import type { GatewayError } from '../errors.ts';
+import type { Pool } from '../upstream/pool.ts';
+import type { Endpoint } from '../upstream/pool.ts';
+import type { Exchange } from './exchange.ts';
+
+/** The request as it goes to the upstream. Layers may change it before they pass it on. */
+export interface UpstreamRequest {
+  readonly exchange: Exchange;
+  method: string;
+  /** Path and query, as sent. */
+  target: string;
+  /** Flat: name, value, name, value … without hop-by-hop fields. `host` is first. */
+  fields: string[];
+  /** null: no body. A Buffer can be sent again, a stream only while nothing of it was read. */
+  body: Readable | Buffer | null;
+  pool: Pool;
+  /** Endpoints that this exchange has tried, the latest last; undefined before the second try. */
+  tried: Endpoint[] | undefined;
+}
+
+/** What a handler may do to the upstream's side. */
+export interface Control {
+  pause(): void;
+  resume(): void;
+  /** Ends the attempt and closes its connection. The handler then hears `onError(reason)`, unless it has heard its end. */
+  abort(reason: GatewayError): void;
+}
+
+export interface ResponseHandler {
+  /** The request is on its way to this endpoint: from here on something may have been sent. */
+  onStart(control: Control): void;
+  /** An interim answer, 102 to 199 except 101. */
+  onInformation(status: number, fields: string[]): void;
+  /** The head. `fields` is flat, ours to change, without hop-by-hop fields. */
+  onHead(status: number, fields: string[]): void;
+  onData(chunk: Buffer): void;
+  /** @param trailers flat; undefined when there are none. */
+  onEnd(trailers: string[] | undefined): void;
+  onError(error: GatewayError): void;
+}
+
+export type Dispatch = (request: UpstreamRequest, handler: ResponseHandler) => void;
+export type Layer = (next: Dispatch) => Dispatch;
+
+/** Composes layers so that the first is the outermost. */
+export function compose(layers: readonly Layer[], innermost: Dispatch): Dispatch {
+  return layers.reduceRight((next, layer) => layer(next), innermost);
+}

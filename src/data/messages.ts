@@ -1,0 +1,55 @@
+/**
+ * What the control plane and a data thread say to each other. Everything is plain data. The order of a reload is
+ * `prepare` to all, `prepared` from all, `commit` to all; one `refused` and all get `discard`.
+ */
+import type { Config, ListenerConfig } from '../config/schema.ts';
+import type { EndpointTableBuffers } from '../memory/endpoint-table.ts';
+import type { MetricTableBuffers } from '../memory/metric-table.ts';
+
+/** One configuration with the rows that the control plane gave to its parts. */
+export interface GenerationPlan {
+  readonly id: number;
+  readonly config: Config;
+  /** Row of each endpoint, by `endpointKey(pool, endpoint)`. */
+  readonly endpointRows: ReadonlyMap<string, number>;
+  /** Row of each route in the metric table, by route name. */
+  readonly routeRows: ReadonlyMap<string, number>;
+}
+
+/** What a thread is born with (`workerData`). */
+export interface ThreadData {
+  /** 0 … threads - 1; a thread that replaces a dead one takes its number. */
+  readonly thread: number;
+  readonly threads: number;
+  readonly endpoints: EndpointTableBuffers;
+  readonly metrics: MetricTableBuffers;
+  /** One heartbeat cell per thread, counted up by it a few times a second: a still one is wedged. */
+  readonly heartbeats: SharedArrayBuffer;
+}
+
+export type ToThread =
+  | { readonly kind: 'prepare'; readonly plan: GenerationPlan }
+  | { readonly kind: 'commit'; readonly id: number }
+  | { readonly kind: 'discard'; readonly id: number }
+  /** Opens the sockets; only after the first commit. Ports are never 0 except for the first thread. */
+  | { readonly kind: 'listen'; readonly listeners: readonly ListenerConfig[]; readonly reusePort: boolean }
+  /** Stops taking connections, finishes what is in flight, cuts the rest after `timeoutMs`, then says `drained`. */
+  | { readonly kind: 'drain'; readonly timeoutMs: number };
+
+export type FromThread =
+  | { readonly kind: 'prepared'; readonly id: number }
+  | { readonly kind: 'refused'; readonly id: number; readonly reason: string }
+  | { readonly kind: 'listening'; readonly ports: readonly number[] }
+  /** The endpoint has reached its pool's consecutive failures: the control plane decides whether to eject it. */
+  | { readonly kind: 'suspect'; readonly row: number; readonly failures: number; readonly reason: string }
+  /** The generation has no request left and its resources are closed. */
+  | { readonly kind: 'released'; readonly id: number }
+  | { readonly kind: 'drained'; readonly cut: number };
+
+/** Both ends of the line, so that a data plane runs the same in a worker thread and inside a test. */
+export interface Line<Sent, Received> {
+  send(message: Sent): void;
+  onMessage(receive: (message: Received) => void): void;
+}
+
+export type { ListenerConfig };

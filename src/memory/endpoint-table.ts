@@ -1,0 +1,158 @@
+/**
+ * One row per endpoint in memory that every thread sees: whether it may be used and why not, how many requests it has,
+ * how fast it answers. The control plane alone writes `status`; data threads count. Rows are given out by the control
+ * plane by identity, so that an endpoint keeps its row, and with it its state, through reloads.
+ */
+
+/** Why an endpoint takes no traffic: bits of its status. Zero is available. */
+export const ENDPOINT = {
+  /** Failed its active check. */
+  unhealthy: 1,
+  /** Ejected by what real traffic told. */
+  ejected: 2,
+  /** Told to take nothing new. */
+  draining: 4,
+} as const;
+
+/** Cells of one row in the Int32 part. */
+const STATUS = 0;
+const IN_FLIGHT = 1;
+const CONSECUTIVE_FAILURES = 2;
+const INT_COLUMNS = 4;
+
+/** Cells of one row in the Float64 part. */
+const AVERAGE_MS = 0;
+const AVERAGE_AT = 1;
+const FLOAT_COLUMNS = 2;
+
+export interface EndpointTableBuffers {
+  readonly capacity: number;
+  readonly threads: number;
+  readonly shared: SharedArrayBuffer;
+}
+
+const HEADER_BYTES = 64;
+
+export class EndpointTable {
+  readonly capacity: number;
+  readonly buffers: EndpointTableBuffers;
+  /** [0] the epoch: moves whenever any status moves. */
+  readonly #header: Int32Array;
+  readonly #ints: Int32Array;
+  readonly #floats: Float64Array;
+  /** In flight by row and thread, so that what a dead thread left behind can be taken back. */
+  readonly #byThread: Int32Array;
+  readonly #threads: number;
+
+  /** Pages that no row touches cost no memory, so the capacity can be generous. */
+  static allocate(threads: number, capacity = 65_536): EndpointTable {
+    const bytes = HEADER_BYTES + capacity * (FLOAT_COLUMNS * 8 + INT_COLUMNS * 4 + threads * 4);
+    return new EndpointTable({ capacity, threads, shared: new SharedArrayBuffer(bytes) });
+  }
+
+  constructor(buffers: EndpointTableBuffers) {
+    const { capacity, threads, shared } = buffers;
+    this.buffers = buffers;
+    this.capacity = capacity;
+    this.#threads = threads;
+    this.#header = new Int32Array(shared, 0, HEADER_BYTES / 4);
+    this.#floats = new Float64Array(shared, HEADER_BYTES, capacity * FLOAT_COLUMNS);
+    const intsAt = HEADER_BYTES + this.#floats.byteLength;
+    this.#ints = new Int32Array(shared, intsAt, capacity * INT_COLUMNS);
+    this.#byThread = new Int32Array(shared, intsAt + this.#ints.byteLength, capacity * threads);
+  }
+
+  /** Moves whenever any status does: a pool compares it before each pick and sorts anew only when it moved. */
+  get epoch(): number {
+    return Atomics.load(this.#header, 0);
+  }
+
+  // --- status: written by the control plane ---
+
+  status(row: number): number {
+    return Atomics.load(this.#ints, row * INT_COLUMNS + STATUS);
+  }
+
+  setStatus(row: number, bit: number, on: boolean): void {
+    const cell = row * INT_COLUMNS + STATUS;
+    if (on) Atomics.or(this.#ints, cell, bit);
+    else Atomics.and(this.#ints, cell, ~bit);
+    Atomics.add(this.#header, 0, 1);
+  }
+
+  /** A fresh row for a new endpoint. */
+  reset(row: number): void {
+    this.#ints.fill(0, row * INT_COLUMNS, (row + 1) * INT_COLUMNS);
+    this.#floats.fill(0, row * FLOAT_COLUMNS, (row + 1) * FLOAT_COLUMNS);
+    this.#byThread.fill(0, row * this.#threads, (row + 1) * this.#threads);
+    Atomics.add(this.#header, 0, 1);
+  }
+
+  // --- in flight: written by data threads ---
+
+  begin(row: number, thread: number): void {
+    Atomics.add(this.#ints, row * INT_COLUMNS + IN_FLIGHT, 1);
+    this.#byThread[row * this.#threads + thread]! += 1;
+  }
+
+  end(row: number, thread: number): void {
+    Atomics.sub(this.#ints, row * INT_COLUMNS + IN_FLIGHT, 1);
+    this.#byThread[row * this.#threads + thread]! -= 1;
+  }
+
+  /** Requests that the endpoint has now, from all threads. */
+  inFlight(row: number): number {
+    return Atomics.load(this.#ints, row * INT_COLUMNS + IN_FLIGHT);
+  }
+
+  /** Requests that it has from one thread. */
+  inFlightOf(row: number, thread: number): number {
+    return this.#byThread[row * this.#threads + thread]!;
+  }
+
+  /** Takes back what a thread that died had in flight. */
+  forgetThread(thread: number): void {
+    for (let row = 0; row < this.capacity; row++) {
+      const cell = row * this.#threads + thread;
+      const left = this.#byThread[cell]!;
+      if (left === 0) continue;
+      this.#byThread[cell] = 0;
+      Atomics.sub(this.#ints, row * INT_COLUMNS + IN_FLIGHT, left);
+    }
+  }
+
+  // --- failures in a row, over all threads ---
+
+  /** @returns how many there are now. */
+  addFailure(row: number): number {
+    return Atomics.add(this.#ints, row * INT_COLUMNS + CONSECUTIVE_FAILURES, 1) + 1;
+  }
+
+  clearFailures(row: number): void {
+    const cell = row * INT_COLUMNS + CONSECUTIVE_FAILURES;
+    if (this.#ints[cell] !== 0) Atomics.store(this.#ints, cell, 0);
+  }
+
+  failures(row: number): number {
+    return Atomics.load(this.#ints, row * INT_COLUMNS + CONSECUTIVE_FAILURES);
+  }
+
+  setFailures(row: number, count: number): void {
+    Atomics.store(this.#ints, row * INT_COLUMNS + CONSECUTIVE_FAILURES, count);
+  }
+
+  // --- latency average: plain 8-byte cells; a lost update of a moving average does no harm ---
+
+  averageMs(row: number): number {
+    return this.#floats[row * FLOAT_COLUMNS + AVERAGE_MS]!;
+  }
+
+  averageAt(row: number): number {
+    return this.#floats[row * FLOAT_COLUMNS + AVERAGE_AT]!;
+  }
+
+  setAverage(row: number, averageMs: number, at: number): void {
+    this.#floats[row * FLOAT_COLUMNS + AVERAGE_MS] = averageMs;
+    this.#floats[row * FLOAT_COLUMNS + AVERAGE_AT] = at;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * One instance of a service as one data thread sees it: its configuration, its row in the shared table and its own
+ * connections. The same object serves every generation in which pool, address and TLS identity are the same.
+ */
+import type { EndpointTable } from '../memory/endpoint-table.ts';
+
+/** What a balancer may know of an endpoint. */
+export interface Candidate {
+  /** Stable identity for hashing: its URL. */
+  readonly url: string;
+  readonly weight: number;
+  /** Its row in the endpoint table. */
+  readonly row: number;
+}
+
+/** What a balancer may know of a request. All are cheap or computed when first asked for. */
+export interface PickRequest {
+  readonly clientAddress: string;
+  /** Path without query. */
+  readonly path: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly consumer: string;
+  /** First value of the field, or undefined. @param name in lower case. */
+  header(name: string): string | undefined;
+  cookie(name: string): string | undefined;
+  query(name: string): string | undefined;
+}
+
+/** A balancer picks; it does not serve, and it knows nothing of health: it is given only those that may be used. */
+export interface Balancer<Endpoint extends Candidate = Candidate> {
+  /** Replaces the set to choose from. Called on change, never per request; keeps what it learnt by row. */
+  update(endpoints: readonly Endpoint[]): void;
+  /** One of the set, or undefined when it is empty or all weights are zero. Allocates nothing. */
+  pick(request: PickRequest): Endpoint | undefined;
+  /** Told when a request to the endpoint began; for policies that look at recent rate. */
+  onBegin?(endpoint: Endpoint): void;
+}
+
+export interface BalancerContext {
+  readonly table: EndpointTable;
+  readonly clock: import('../clock.ts').Clock;
+  readonly random: import('../clock.ts').Random;
+  /** Source of a hash key, for `{ hash: header:x-user }`; undefined for named policies. */
+  readonly hash?: string;
+}
+
+export interface BalancerDefinition {
+  /** The word after `balance:`; the file's name. `hash` is chosen by `{ hash: … }`. */
+  readonly name: string;
+  create<Endpoint extends Candidate>(context: BalancerContext): Balancer<Endpoint>;
+}
+
+/** Latency average that a new sample joins: peak EWMA; see balancers/least-response-time.ts. */
+export interface LatencyRecorder {
+  record(row: number, durationMs: number, failed: boolean): void;
+}
