@@ -346,6 +346,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       {
         enabled: Type.Boolean({ default: true, description: 'One line per request on standard output.' }),
         sample: Percent('Share of successful requests that is logged; failures always are.', '100%'),
+        file: Type.Optional(Text('File to append to, instead of standard output.')),
       },
       'The access log.',
     ),
@@ -379,7 +380,7 @@ export interface GatewayConfig {
   trustedProxies: string[];
   admin: { host: string; port: number; token?: string };
   drain: { delay: number; timeout: number };
-  accessLog: { enabled: boolean; sample: number };
+  accessLog: { enabled: boolean; sample: number; file?: string };
   metrics: { maxRoutes: number; maxEndpoints: number };
   shed: { loopDelay: number; heap: number };
   requestIdHeader: string;

@@ -8,8 +8,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { GatewayError } from '../errors.ts';
-import type { Pool } from '../upstream/pool.ts';
-import type { Endpoint } from '../upstream/pool.ts';
+import type { Endpoint, Pool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
 
 /** The request as it goes to the upstream. Layers may change it before they pass it on. */
@@ -22,7 +21,15 @@ export interface UpstreamRequest {
   fields: string[];
   /** null: no body. A Buffer can be sent again, a stream only while nothing of it was read. */
   body: Readable | Buffer | null;
+  /** Of a streamed body, when the client announced it; undefined: it goes in chunks. */
+  contentLength: number | undefined;
+  /** A streamed body that grows larger is refused with 413. */
+  maxBodyBytes: number;
+  /** Until one try's head must be there; 0: no limit of its own. */
+  perTryMs: number;
   pool: Pool;
+  /** The endpoint of the latest try; set by the pool before `onStart`. */
+  endpoint: Endpoint | undefined;
   /** Endpoints that this exchange has tried, the latest last; undefined before the second try. */
   tried: Endpoint[] | undefined;
 }
@@ -36,12 +43,13 @@ export interface Control {
 }
 
 export interface ResponseHandler {
-  /** The request is on its way to this endpoint: from here on something may have been sent. */
+  /** A try has begun: `control` works from here on, also while the request waits for a connection. */
   onStart(control: Control): void;
   /** An interim answer, 102 to 199 except 101. */
   onInformation(status: number, fields: string[]): void;
   /** The head. `fields` is flat, ours to change, without hop-by-hop fields. */
   onHead(status: number, fields: string[]): void;
+  /** The bytes are the connection's own: copy what outlives the call. */
   onData(chunk: Buffer): void;
   /** @param trailers flat; undefined when there are none. */
   onEnd(trailers: string[] | undefined): void;

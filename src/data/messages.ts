@@ -25,6 +25,8 @@ export interface ThreadData {
   readonly metrics: MetricTableBuffers;
   /** One heartbeat cell per thread, counted up by it a few times a second: a still one is wedged. */
   readonly heartbeats: SharedArrayBuffer;
+  /** Client connections over all threads: `ConnectionTable.allocate(threads).shared`. */
+  readonly connections: SharedArrayBuffer;
 }
 
 export type ToThread =
@@ -33,8 +35,11 @@ export type ToThread =
   | { readonly kind: 'discard'; readonly id: number }
   /** Opens the sockets; only after the first commit. Ports are never 0 except for the first thread. */
   | { readonly kind: 'listen'; readonly listeners: readonly ListenerConfig[]; readonly reusePort: boolean }
-  /** Stops taking connections, finishes what is in flight, cuts the rest after `timeoutMs`, then says `drained`. */
-  | { readonly kind: 'drain'; readonly timeoutMs: number };
+  /**
+   * From now on answers end their connections. After `delayMs` takes no new ones, finishes what is in flight, cuts the rest
+   * after `timeoutMs` more, then says `drained`.
+   */
+  | { readonly kind: 'drain'; readonly delayMs: number; readonly timeoutMs: number };
 
 export type FromThread =
   | { readonly kind: 'prepared'; readonly id: number }

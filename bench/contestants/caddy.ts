@@ -1,0 +1,32 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { versionOf } from '../process.ts';
+import type { Contestant } from './contestant.ts';
+
+/** It adds X-Forwarded-For, keeps connections alive and logs no access by itself; Go takes one processor where it is pinned. */
+export const caddy: Contestant = {
+  name: 'caddy',
+  version: versionOf('caddy', 'version'),
+  configure({ dir, port, origins }) {
+    const file = join(dir, 'Caddyfile');
+    writeFileSync(
+      file,
+      `{
+         admin off
+         auto_https off
+       }
+       http://127.0.0.1:${port} {
+         reverse_proxy ${origins.map((origin) => `127.0.0.1:${origin}`).join(' ')} {
+           lb_policy least_conn
+           transport http {
+             keepalive_idle_conns_per_host 64
+           }
+         }
+       }`,
+    );
+    return {
+      argv: ['caddy', 'run', '--adapter', 'caddyfile', '--config', file],
+      env: { XDG_DATA_HOME: dir, XDG_CONFIG_HOME: dir },
+    };
+  },
+};

@@ -1,0 +1,60 @@
+/** What one request costs each contestant: small answers, then large ones. */
+import { LARGE_PATH } from '../answer.ts';
+import { race, type Result } from '../race.ts';
+import { fixed, thousands, type Bench, type Budget, type Findings, type Scenario } from './scenario.ts';
+
+export const small: Scenario = {
+  name: 'small',
+  title: 'A 200-byte JSON answer, 64 kept-alive connections, three endpoints',
+  run: (bench) => compare(bench, '/', smallBudgets),
+};
+
+export const large: Scenario = {
+  name: 'large',
+  title: 'The same with a 1 MiB answer',
+  run: (bench) => compare(bench, LARGE_PATH),
+};
+
+async function compare(
+  bench: Bench,
+  path: string,
+  budgets: (results: Result[]) => Budget[] = () => [],
+): Promise<Findings> {
+  const results = await race(
+    bench.contestants.map((contestant) => ({ ...contestant, path })),
+    bench,
+  );
+  const floor = results.find(({ name }) => name === 'floor')?.cpuUs.best ?? NaN;
+  const rows = results.map((result) =>
+    result.absent === undefined
+      ? [
+          `${result.name} ${result.version}`,
+          fixed(result.cpuUs.best),
+          fixed(result.cpuUs.median),
+          `${fixed(result.cpuUs.best / floor, 2)} ×`,
+          thousands(result.perSecond),
+          fixed(result.p50Ms, 2),
+          fixed(result.p99Ms, 2),
+          String(result.failures),
+        ]
+      : [result.name, result.absent, '', '', '', '', '', ''],
+  );
+  return {
+    columns: ['', 'µs CPU/request, best', 'median', 'to the floor', 'requests/s', 'p50 ms', 'p99 ms', 'failures'],
+    rows,
+    budgets: budgets(results),
+    figures: results,
+  };
+}
+
+function smallBudgets(results: readonly Result[]): Budget[] {
+  const cost = (name: string) => results.find((result) => result.name === name)?.cpuUs.best ?? NaN;
+  const aya = cost('aya');
+  const full = cost('aya-full');
+  return [
+    { promise: 'bare Aya to the node:http floor', atMost: 3, found: aya / cost('floor') },
+    { promise: 'bare Aya to Caddy', atMost: 0.75, found: aya / cost('caddy') },
+    { promise: 'full Aya to bare Aya', atMost: 1.5, found: full / aya },
+    { promise: 'full Aya to bare Caddy', atMost: 1, found: full / cost('caddy') },
+  ];
+}

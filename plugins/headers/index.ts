@@ -1,0 +1,32 @@
+/** Header fields set, added, removed, on the way to the upstream and on the way back; see README.md. */
+import {
+  checkFieldEdits,
+  compileFieldEdits,
+  MessageFieldEditsSchema,
+  type MessageFieldEditsConfig,
+} from '../../src/data/fields.ts';
+import { definePlugin } from '../../src/extension.ts';
+
+declare module '../../src/config/schema.ts' {
+  interface RouteConcerns {
+    headers: MessageFieldEditsConfig;
+  }
+}
+
+export default definePlugin<MessageFieldEditsConfig>({
+  name: 'headers',
+  phase: 'transform',
+  schema: MessageFieldEditsSchema,
+  check: checkFieldEdits,
+  create(options) {
+    const editRequest = compileFieldEdits(options.request);
+    const editResponse = compileFieldEdits(options.response);
+    return {
+      onRequest(exchange, _reply, done) {
+        editRequest?.(exchange.upstream.fields);
+        if (editResponse !== undefined) exchange.editResponse(editResponse);
+        done();
+      },
+    };
+  },
+});

@@ -1,0 +1,66 @@
+/** What is worth a further try, and when: the options of one route, compiled. It knows of no request in particular. */
+import type { Random } from '../../src/clock.ts';
+import type { ErrorType, GatewayError } from '../../src/errors.ts';
+import type { RetryConfig } from './index.ts';
+
+export type Trouble = 'connect' | 'reset' | 'timeout';
+
+/** Errors that no word stands for are final: they are the request's own fault, or the gateway's. */
+const TROUBLES: { readonly [Type in ErrorType]?: Trouble } = {
+  dns_error: 'connect',
+  connection_refused: 'connect',
+  connection_timeout: 'connect',
+  tls_certificate_error: 'connect',
+  tls_protocol_error: 'connect',
+  connection_terminated: 'reset',
+  http_response_incomplete: 'reset',
+  http_protocol_error: 'reset',
+  http_response_timeout: 'timeout',
+};
+
+/** RFC 9110 §9.2.2: safe methods, PUT and DELETE. Further ones are from WebDAV's registry and the QUERY draft. */
+const IDEMPOTENT: ReadonlySet<string> = new Set([
+  ...['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY', 'PROPFIND', 'REPORT', 'SEARCH'],
+  ...['PUT', 'DELETE'],
+]);
+
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT.has(method);
+}
+
+export class RetryPolicy {
+  readonly attempts: number;
+  readonly share: number;
+  /** Larger bodies are not kept for a second try; 0 when nothing that was sent is ever sent again. */
+  readonly keptBytes: number;
+  readonly #on: ReadonlySet<Trouble | number>;
+  readonly #baseMs: number;
+  readonly #maxMs: number;
+  readonly #random: Random;
+
+  constructor(config: RetryConfig, random: Random) {
+    this.attempts = config.attempts;
+    this.share = config.budget;
+    this.keptBytes = config.on.every((word) => word === 'connect') ? 0 : config.maxBody;
+    this.#on = new Set(config.on);
+    this.#baseMs = config.backoff.base;
+    this.#maxMs = config.backoff.max;
+    this.#random = random;
+  }
+
+  /** RFC 9110 §9.2.2: what may have been processed is repeated only where twice is the same as once. */
+  coversError(error: GatewayError, method: string): boolean {
+    const trouble = TROUBLES[error.type];
+    return trouble !== undefined && this.#on.has(trouble) && (error.retry === 'always' || isIdempotent(method));
+  }
+
+  /** An answer tells that the request arrived, and a 503 does not tell how far it got. */
+  coversStatus(status: number, method: string): boolean {
+    return status >= 400 && this.#on.has(status) && isIdempotent(method);
+  }
+
+  /** Full jitter: clients that failed together must not return together. @param retry 0 for the first. */
+  backoffMs(retry: number): number {
+    return this.#random() * Math.min(this.#maxMs, this.#baseMs * 2 ** retry);
+  }
+}

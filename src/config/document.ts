@@ -1,0 +1,278 @@
+/**
+ * The text of one file → plain data that remembers where each part of it was written. Everything a hostile or damaged
+ * file could do to its reader ends here: bombs, twice-written keys, prototype keys, other encodings, endless nesting.
+ */
+import { createHash } from 'node:crypto';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, Scalar, type Document as YamlDocument, type Node, type Pair } from 'yaml';
+import { fillPlaceholders, plainScalar, type Environment, type EnvironmentValue } from './placeholders.ts';
+import { START, type Position, type Problem } from './problem.ts';
+
+export const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_DEPTH = 32;
+/** One mistake can make a parser complain of every line after it. */
+const MAX_SYNTAX_ERRORS = 10;
+
+export type Path = readonly (string | number)[];
+
+/** JSON pointer (RFC 6901): the key under which positions are kept, and ajv's own notation. */
+export const pointer = (path: Path): string => path.map((part) => `/${escapePointer(String(part))}`).join('');
+const escapePointer = (part: string) => part.replaceAll('~', '~0').replaceAll('/', '~1');
+
+/** One file, read. */
+export class Document {
+  /** Relative to the configuration's directory. */
+  readonly file: string;
+  /** Plain data; `{}` for an empty file. */
+  readonly value: unknown;
+  /** Values that the environment gave. */
+  readonly fromEnv: readonly EnvironmentValue[];
+  readonly #keys: ReadonlyMap<string, Position>;
+  readonly #values: ReadonlyMap<string, Position>;
+
+  constructor(
+    file: string,
+    value: unknown,
+    fromEnv: readonly EnvironmentValue[],
+    keys: ReadonlyMap<string, Position>,
+    values: ReadonlyMap<string, Position>,
+  ) {
+    this.file = file;
+    this.value = value;
+    this.fromEnv = fromEnv;
+    this.#keys = keys;
+    this.#values = values;
+  }
+
+  /** Where the value at `at` stands; of what is not in the file, where the nearest thing around it does. */
+  valueAt(at: string): Position {
+    return this.#nearest(this.#values, at);
+  }
+
+  /** Where the key at `at` stands. */
+  keyAt(at: string): Position {
+    return this.#keys.get(at) ?? this.valueAt(at);
+  }
+
+  has(at: string): boolean {
+    return this.#values.has(at);
+  }
+
+  /** `file:line:column`. */
+  source(at: string): string {
+    const { line, column } = this.keyAt(at);
+    return `${this.file}:${line}:${column}`;
+  }
+
+  error(position: Position, message: string, hint?: string): Problem {
+    return this.#problem('error', position, message, hint);
+  }
+
+  warning(position: Position, message: string, hint?: string): Problem {
+    return this.#problem('warning', position, message, hint);
+  }
+
+  #problem(severity: Problem['severity'], position: Position, message: string, hint: string | undefined): Problem {
+    const told = { severity, file: this.file, line: position.line, column: position.column };
+    const said = withoutValues(message, this.fromEnv);
+    return hint === undefined ? { ...told, message: said } : { ...told, message: said, hint: withoutValues(hint, this.fromEnv) };
+  }
+
+  #nearest(positions: ReadonlyMap<string, Position>, at: string): Position {
+    for (let path = at; path !== ''; path = path.slice(0, path.lastIndexOf('/'))) {
+      const position = positions.get(path);
+      if (position !== undefined) return position;
+    }
+    return positions.get('') ?? START;
+  }
+}
+
+/** What the environment holds may be secret: messages name the variable instead. */
+function withoutValues(message: string, fromEnv: readonly EnvironmentValue[]): string {
+  let safe = message;
+  for (const { name, value } of fromEnv) {
+    if (value === '') continue;
+    // A short value is also part of innocent words: it must begin where no word goes on.
+    const pattern = new RegExp(`${value.length < 4 ? '(?<![\\p{L}\\p{N}])' : ''}${RegExp.escape(value)}`, 'gu');
+    safe = safe.replace(pattern, () => `\${${name}}`);
+  }
+  return safe;
+}
+
+export interface Read {
+  /** Absent when the text could not be read at all. */
+  readonly document?: Document;
+  readonly problems: readonly Problem[];
+}
+
+/** Bytes → text. UTF-8 without NUL, of a stated size; a byte order mark is fine. */
+export function decode(file: string, bytes: Uint8Array): { readonly text?: string; readonly problems: readonly Problem[] } {
+  const refuse = (message: string, position: Position = START) => ({
+    problems: [{ severity: 'error' as const, file, ...position, message }],
+  });
+  if (bytes.length > MAX_FILE_BYTES) return refuse(`the file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB`);
+  const nul = bytes.indexOf(0);
+  if (nul !== -1) return refuse('the file holds a NUL byte: is it text?', positionIn(Buffer.from(bytes).toString('latin1'), nul));
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), problems: [] };
+  } catch {
+    return refuse('the file is not UTF-8');
+  }
+}
+
+export function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+export function readDocument(file: string, text: string, env: Environment): Read {
+  const source = text.startsWith('\ufeff') ? text.slice(1) : text;
+  const lines = new LineCounter();
+  const where = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
+  const reader = new Reader(file, source, env, where);
+  try {
+    reader.read(
+      parseAllDocuments(source, { lineCounter: lines, version: '1.2', schema: 'core', merge: false, prettyErrors: false }),
+    );
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    reader.refuse(START, 'nested too deeply');
+  }
+  return reader.result();
+}
+
+type Parsed = ReturnType<typeof parseAllDocuments>;
+
+/** Keys that name an object's prototype: a later merge or lookup by key would reach it. */
+const PROTOTYPE_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+class Reader {
+  readonly #file: string;
+  readonly #source: string;
+  readonly #env: Environment;
+  readonly #where: (offset: number) => Position;
+  readonly #keys = new Map<string, Position>();
+  readonly #values = new Map<string, Position>();
+  readonly #fromEnv: EnvironmentValue[] = [];
+  readonly #problems: Problem[] = [];
+  #value: unknown = {};
+
+  constructor(file: string, source: string, env: Environment, where: (offset: number) => Position) {
+    this.#file = file;
+    this.#source = source;
+    this.#env = env;
+    this.#where = where;
+  }
+
+  result(): Read {
+    if (this.#problems.length > 0) return { problems: this.#problems };
+    return { document: new Document(this.#file, this.#value, this.#fromEnv, this.#keys, this.#values), problems: [] };
+  }
+
+  refuse({ line, column }: Position, message: string, hint?: string): undefined {
+    const problem: Problem = { severity: 'error', file: this.#file, line, column, message };
+    this.#problems.push(hint === undefined ? problem : { ...problem, hint });
+    return undefined;
+  }
+
+  read(documents: Parsed): void {
+    const [first, second] = [...documents] as (YamlDocument.Parsed | undefined)[];
+    if (first === undefined) return;
+    if (second !== undefined) {
+      this.refuse(this.#where(second.range[0]), 'a second document begins here', 'one file holds one: remove the ---');
+      return;
+    }
+    if (this.#refuseSyntax(first)) return;
+    if (first.contents === null || (isScalar(first.contents) && first.contents.value === null)) return;
+    this.#value = this.#plain(first.contents, '', 0);
+  }
+
+  #refuseSyntax(document: YamlDocument.Parsed): boolean {
+    const seen = new Set<number>();
+    for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
+      // Reported by #map, where both places are known.
+      if (code === 'DUPLICATE_KEY') continue;
+      const position = this.#where(pos[0]);
+      if (seen.has(position.line) || seen.size === MAX_SYNTAX_ERRORS) continue;
+      seen.add(position.line);
+      this.refuse(position, `not valid YAML: ${lowerFirst(message)}`, this.#syntaxHint(position.line));
+    }
+    return seen.size > 0;
+  }
+
+  /** Inside { } and [ ] YAML takes the braces of a placeholder for its own. */
+  #syntaxHint(line: number): string | undefined {
+    const text = this.#source.split('\n')[line - 1] ?? '';
+    return /[[{].*[^"']\$\{/.test(text) ? 'inside { } and [ ] a placeholder must be in quotes: "${NAME}"' : undefined;
+  }
+
+  #plain(node: unknown, at: string, depth: number): unknown {
+    const position = this.#where((node as Node | null)?.range?.[0] ?? 0);
+    this.#values.set(at, position);
+    if (depth > MAX_DEPTH) return this.refuse(position, `nested more than ${MAX_DEPTH} levels deep`);
+    if (isAlias(node)) {
+      return this.refuse(position, `alias '*${node.source}': aliases are not supported`, 'write it out, or use defaults in gateway.yaml');
+    }
+    if (isMap(node)) return this.#map(node.items, at, depth);
+    if (isSeq(node)) return node.items.map((item, index) => this.#plain(item, `${at}/${index}`, depth + 1));
+    if (isScalar(node)) return this.#scalar(node, position);
+    return null;
+  }
+
+  #map(pairs: readonly Pair[], at: string, depth: number): Record<string, unknown> {
+    const object: Record<string, unknown> = {};
+    for (const { key, value } of pairs) {
+      const position = this.#where((key as Node | null)?.range?.[0] ?? 0);
+      const name = isScalar(key) && key.value !== null ? (key.source ?? String(key.value)) : undefined;
+      if (name === undefined) {
+        this.refuse(position, 'a key must be a word');
+        continue;
+      }
+      if (!this.#acceptsKey(name, position)) continue;
+      const path = `${at}/${escapePointer(name)}`;
+      const before = this.#keys.get(path);
+      if (before !== undefined) {
+        this.refuse(position, `key '${name}' is written twice: first at ${before.line}:${before.column}`);
+        continue;
+      }
+      this.#keys.set(path, position);
+      object[name] = this.#plain(value, path, depth + 1);
+      // `key:` with nothing behind it: its place is the key's.
+      if (value === null || (isScalar(value) && value.source === '')) this.#values.set(path, position);
+    }
+    return object;
+  }
+
+  #acceptsKey(name: string, position: Position): boolean {
+    if (PROTOTYPE_KEYS.has(name)) this.refuse(position, `key '${name}' is not allowed`);
+    else if (name === '<<') this.refuse(position, `merge key '<<' is not supported`, 'write it out, or use defaults in gateway.yaml');
+    else if (/[\x00-\x1f\x7f]/.test(name)) this.refuse(position, 'a key must not hold control characters');
+    else return true;
+    return false;
+  }
+
+  #scalar(node: Scalar, position: Position): unknown {
+    if (typeof node.value === 'bigint') return Number(node.value);
+    if (typeof node.value !== 'string') return node.value;
+    const filled = fillPlaceholders(node.value, this.#env);
+    if (filled === undefined) return node.value;
+    if ('message' in filled) return this.refuse(this.#inside(node, position, filled.at), filled.message, filled.hint);
+    this.#fromEnv.push(...filled.used);
+    return node.type === Scalar.PLAIN && filled.whole ? plainScalar(filled.text) : filled.text;
+  }
+
+  /** Where a placeholder stands in a scalar of one line; of a longer one, where the scalar begins. */
+  #inside(node: Scalar, { line, column }: Position, at: number): Position {
+    const quote = node.type === Scalar.QUOTE_DOUBLE || node.type === Scalar.QUOTE_SINGLE ? 1 : 0;
+    const begin = (node.range?.[0] ?? 0) + quote + at;
+    return this.#source.startsWith('${', begin) ? { line, column: column + quote + at } : { line, column };
+  }
+}
+
+const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
+
+function positionIn(text: string, offset: number): Position {
+  const before = text.slice(0, offset).split('\n');
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+}

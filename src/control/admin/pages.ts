@@ -1,0 +1,64 @@
+/** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
+import { VERSION } from '../../version.ts';
+import type { AdminView, EndpointView, PoolView } from '../view.ts';
+
+export function statusPage(view: AdminView): object {
+  return {
+    status: view.status,
+    version: VERSION,
+    node: process.versions.node,
+    pid: process.pid,
+    startedAt: time(view.startedAt),
+    uptimeSeconds: Math.round(process.uptime()),
+    revision: view.revision,
+    revisionSince: time(view.revisionSince),
+    staleFiles: view.staleFiles,
+    reloads: view.reloads,
+    generations: view.generations,
+    listeners: view.listeners,
+    threads: view.threads().map((thread) => ({ ...thread, since: time(thread.since) })),
+  };
+}
+
+/** Whether the balancer in front may send clients here. */
+export function readyPage({ status }: AdminView): { readonly status: string; readonly reason?: string } {
+  if (status === 'ready') return { status };
+  const reason = status === 'starting' ? 'no listener is open yet' : 'the gateway is shutting down';
+  return { status, reason };
+}
+
+export function poolsPage(view: AdminView): object {
+  return { pools: view.pools().map(poolOf) };
+}
+
+function poolOf({ name, balance, panic, panics, available, endpoints }: PoolView): object {
+  return { name, balance, available, of: endpoints.length, panic, panics, endpoints: endpoints.map(endpointOf) };
+}
+
+function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
+  const { weight, backup, failures, ejections, history } = rest;
+  return {
+    url,
+    state: stateOf(status),
+    reason,
+    since: time(since),
+    inFlight,
+    averageMs: Math.round(averageMs * 100) / 100,
+    weight,
+    backup,
+    failures,
+    ejections,
+    history: history.map((change) => ({ since: time(change.since), reason: change.reason })),
+  };
+}
+
+const stateOf = (status: readonly string[]) => (status.length === 0 ? 'available' : status.join(', '));
+
+export function routesPage(view: AdminView): object {
+  const { metricTable } = view;
+  return {
+    routes: view.routes().map(({ name, source, row }) => ({ name, source, requests: metricTable.route(row).requests })),
+  };
+}
+
+const time = (wallMs: number) => new Date(wallMs).toISOString();

@@ -1,0 +1,163 @@
+/**
+ * One seat of the data plane: the number is fixed, the thread that sits on it may die and be replaced. Turns the line's
+ * messages into questions with answers, and bounds every answer: a thread that does not answer is ended.
+ */
+import type { Clock } from '../clock.ts';
+import type { FromThread, GenerationPlan, ListenerConfig, ToThread } from '../data/messages.ts';
+import type { ThreadLine } from './thread-line.ts';
+import type { ThreadView } from './view.ts';
+
+/** For a thread that compiles, listens or starts. */
+export const ANSWER_WITHIN_MS = 10_000;
+/** What a drained thread may take beyond its deadline to say so. */
+const DRAIN_GRACE_MS = 2_000;
+
+export interface SeatParts {
+  readonly thread: number;
+  readonly clock: Clock;
+  readonly spawn: () => ThreadLine;
+  /** Everything that is not the answer to a question. */
+  readonly onMessage: (message: FromThread) => void;
+  /** The thread has ended; the seat is `down`. */
+  readonly onGone: (reason: string) => void;
+}
+
+interface Question {
+  /** Whether the message was its answer. */
+  readonly hear: (message: FromThread) => boolean;
+  readonly fail: (reason: string) => void;
+}
+
+export class DataThread {
+  readonly thread: number;
+  /** The generation it serves, and the one that it could serve when told. */
+  serving: number | undefined;
+  prepared: number | undefined;
+  /** When the thread was started, on the clock's scale. */
+  startedAt = 0;
+  #starts = 0;
+  #state: ThreadView['state'] = 'down';
+  #since: number;
+  #line: ThreadLine | undefined;
+  readonly #parts: SeatParts;
+  readonly #questions = new Set<Question>();
+
+  constructor(parts: SeatParts) {
+    this.#parts = parts;
+    this.thread = parts.thread;
+    this.#since = parts.clock.wall();
+  }
+
+  get isUp(): boolean {
+    return this.#state === 'up';
+  }
+
+  get view(): ThreadView {
+    return { thread: this.thread, state: this.#state, restarts: Math.max(0, this.#starts - 1), since: this.#since };
+  }
+
+  /** Starts a thread on the empty seat. */
+  start(): void {
+    this.#become('starting');
+    this.#starts += 1;
+    this.startedAt = this.#parts.clock.now();
+    const line = this.#parts.spawn();
+    this.#line = line;
+    line.onMessage((message) => this.#receive(message));
+    line.onExit((reason) => this.#gone(reason));
+  }
+
+  /** It listens and serves. */
+  up(): void {
+    this.#become('up');
+  }
+
+  /** Compiles a generation. Rejects when the thread refuses it, dies over it, or takes too long. */
+  async prepare(plan: GenerationPlan): Promise<void> {
+    await this.#ask<true>({ kind: 'prepare', plan }, ANSWER_WITHIN_MS, (message) => {
+      if (message.kind === 'refused' && message.id === plan.id) return new Error(message.reason);
+      return message.kind === 'prepared' && message.id === plan.id ? true : undefined;
+    });
+    this.prepared = plan.id;
+  }
+
+  /** Serves the prepared generation from the next request on. */
+  commit(id: number): void {
+    this.serving = id;
+    this.#line?.send({ kind: 'commit', id });
+  }
+
+  discard(id: number): void {
+    this.#line?.send({ kind: 'discard', id });
+  }
+
+  /** @returns the actual ports, in the order of the listeners. */
+  listen(listeners: readonly ListenerConfig[], reusePort: boolean): Promise<readonly number[]> {
+    return this.#ask({ kind: 'listen', listeners, reusePort }, ANSWER_WITHIN_MS, (message) =>
+      message.kind === 'listening' ? message.ports : undefined,
+    );
+  }
+
+  /** Answers end their connections at once; after the delay it takes no new ones. @returns how many exchanges were cut at the deadline. */
+  drain(delayMs: number, timeoutMs: number): Promise<number> {
+    const withinMs = delayMs + timeoutMs + DRAIN_GRACE_MS;
+    return this.#ask({ kind: 'drain', delayMs, timeoutMs }, withinMs, (message) =>
+      message.kind === 'drained' ? message.cut : undefined,
+    );
+  }
+
+  /** Ends the thread at once. */
+  async terminate(): Promise<void> {
+    await this.#line?.terminate();
+  }
+
+  #ask<Answer>(
+    question: ToThread,
+    withinMs: number,
+    answerIn: (message: FromThread) => Answer | Error | undefined,
+  ): Promise<Answer> {
+    const line = this.#line;
+    if (line === undefined) return Promise.reject(new Error(`data thread ${this.thread} is down`));
+    return new Promise((resolve, reject) => {
+      const settle = (answer: Answer | Error): void => {
+        timeout.cancel();
+        this.#questions.delete(waiting);
+        if (answer instanceof Error) reject(answer);
+        else resolve(answer);
+      };
+      const waiting: Question = {
+        hear: (message) => {
+          const answer = answerIn(message);
+          if (answer !== undefined) settle(answer);
+          return answer !== undefined;
+        },
+        fail: (reason) => settle(new Error(`data thread ${this.thread} died: ${reason}`)),
+      };
+      const timeout = this.#parts.clock.after(withinMs, () => {
+        settle(new Error(`data thread ${this.thread} did not answer '${question.kind}' within ${withinMs} ms`));
+        void line.terminate();
+      });
+      this.#questions.add(waiting);
+      line.send(question);
+    });
+  }
+
+  #receive(message: FromThread): void {
+    for (const question of this.#questions) if (question.hear(message)) return;
+    this.#parts.onMessage(message);
+  }
+
+  #gone(reason: string): void {
+    this.#line = undefined;
+    this.serving = undefined;
+    this.prepared = undefined;
+    this.#become('down');
+    for (const question of this.#questions) question.fail(reason);
+    this.#parts.onGone(reason);
+  }
+
+  #become(state: ThreadView['state']): void {
+    this.#state = state;
+    this.#since = this.#parts.clock.wall();
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Every endpoint that any living generation knows: which row of the shared table it has, whether it may be used, why not
+ * and since when. Rows follow `endpointKey`, so an endpoint keeps its state through reloads. All changes of status in
+ * the process go through `set`, which is what gives each of them a reason.
+ */
+import type { Clock } from '../clock.ts';
+import type { Config, EndpointConfig, PoolConfig } from '../config/schema.ts';
+import type { EndpointTable } from '../memory/endpoint-table.ts';
+import { endpointKey } from '../upstream/identity.ts';
+import { RowAllocator } from './row-allocator.ts';
+import type { StatusChange } from './view.ts';
+
+/** Changes of status that an endpoint remembers. */
+const HISTORY = 10;
+
+export interface RegisteredEndpoint {
+  readonly key: string;
+  readonly row: number;
+  readonly url: string;
+  /** As the serving configuration has them; weight and backup change without a new identity. */
+  readonly pool: PoolConfig;
+  readonly config: EndpointConfig;
+  /** The oldest first. */
+  readonly history: readonly StatusChange[];
+  readonly knownSince: number;
+}
+
+interface Entry extends RegisteredEndpoint {
+  pool: PoolConfig;
+  config: EndpointConfig;
+  readonly history: StatusChange[];
+}
+
+export interface EndpointChange {
+  readonly endpoint: RegisteredEndpoint;
+  /** Of ENDPOINT. */
+  readonly bit: number;
+  readonly on: boolean;
+  readonly reason: string;
+}
+
+/** Refuses the reload that would need more rows than there are. */
+export class RegistryFull extends Error {
+  override readonly name = 'RegistryFull';
+}
+
+export class EndpointRegistry {
+  readonly #table: EndpointTable;
+  readonly #clock: Clock;
+  readonly #rows: RowAllocator;
+  readonly #entries = new Map<number, Entry>();
+  /** Of the serving configuration. */
+  #pools: ReadonlyMap<string, readonly RegisteredEndpoint[]> = new Map();
+  readonly #listeners: ((change: EndpointChange) => void)[] = [];
+  readonly #reset: (row: number) => void;
+
+  /** @param reset empties the row in other tables before another endpoint gets it. */
+  constructor(table: EndpointTable, clock: Clock, reset: (row: number) => void = () => {}) {
+    this.#table = table;
+    this.#clock = clock;
+    this.#reset = reset;
+    this.#rows = new RowAllocator(table.capacity, clock);
+  }
+
+  /** Gives rows to all endpoints of a generation, all or none. @throws RegistryFull */
+  hold(generation: number, config: Config): ReadonlyMap<string, number> {
+    const wanted = identities(config);
+    this.#refuseTooMany(wanted);
+    const rows = new Map<string, number>();
+    for (const [key, { pool, endpoint }] of wanted) {
+      const { row, isNew } = this.#rows.hold(generation, key)!;
+      rows.set(key, row);
+      if (!isNew) continue;
+      this.#table.reset(row);
+      this.#reset(row);
+      const entry = {
+        key,
+        row,
+        url: endpoint.url,
+        pool,
+        config: endpoint,
+        history: [],
+        knownSince: this.#clock.wall(),
+      };
+      this.#entries.set(row, entry);
+    }
+    return rows;
+  }
+
+  /** The configuration serves from now on: its weights are the ones to show, its pools the ones to watch. */
+  commit(config: Config, rows: ReadonlyMap<string, number>): void {
+    const pools = new Map<string, RegisteredEndpoint[]>(config.pools.map((pool) => [pool.name, []]));
+    for (const [key, { pool, endpoint }] of identities(config)) {
+      const entry = this.#entries.get(rows.get(key)!)!;
+      entry.pool = pool;
+      entry.config = endpoint;
+      pools.get(pool.name)!.push(entry);
+    }
+    this.#pools = pools;
+  }
+
+  /** No thread serves from the generation any more. */
+  release(generation: number): void {
+    this.#rows.release(generation, (row) => this.#entries.delete(row));
+  }
+
+  /** Whoever has the row now; undefined when it is free. */
+  at(row: number): RegisteredEndpoint | undefined {
+    return this.#entries.get(row);
+  }
+
+  /** Whether the serving configuration still has it. */
+  isServing(endpoint: RegisteredEndpoint): boolean {
+    return this.#pools.get(endpoint.pool.name)?.includes(endpoint) ?? false;
+  }
+
+  /** Endpoints of the serving configuration, by pool, in the order of the file. */
+  get pools(): ReadonlyMap<string, readonly RegisteredEndpoint[]> {
+    return this.#pools;
+  }
+
+  status(endpoint: RegisteredEndpoint): number {
+    return this.#table.status(endpoint.row);
+  }
+
+  has(endpoint: RegisteredEndpoint, bit: number): boolean {
+    return (this.#table.status(endpoint.row) & bit) !== 0;
+  }
+
+  /** Sets or clears one reason not to use the endpoint. Nothing happens when it is so already, or when the endpoint is gone. */
+  set(endpoint: RegisteredEndpoint, bit: number, on: boolean, reason: string): void {
+    const entry = this.#entries.get(endpoint.row);
+    if (entry !== endpoint || this.has(endpoint, bit) === on) return;
+    this.#table.setStatus(entry.row, bit, on);
+    entry.history.push({ since: this.#clock.wall(), status: this.#table.status(entry.row), reason });
+    if (entry.history.length > HISTORY) entry.history.shift();
+    for (const listener of this.#listeners) listener({ endpoint, bit, on, reason });
+  }
+
+  /** Called after each change, in the order of subscription. */
+  onChange(listener: (change: EndpointChange) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  #refuseTooMany(wanted: ReadonlyMap<string, unknown>): void {
+    let added = 0;
+    for (const key of wanted.keys()) if (!this.#rows.has(key)) added += 1;
+    if (added <= this.#rows.available) return;
+    throw new RegistryFull(
+      `${added} new endpoints need rows and ${this.#rows.available} of ${this.#rows.capacity} are free: ` +
+        'endpoints of earlier configurations keep theirs until their last request has ended',
+    );
+  }
+}
+
+/** Each endpoint once: a URL written twice in one pool is one endpoint, and the last spelling counts. */
+function identities(config: Config): Map<string, { pool: PoolConfig; endpoint: EndpointConfig }> {
+  const found = new Map<string, { pool: PoolConfig; endpoint: EndpointConfig }>();
+  for (const pool of config.pools) {
+    for (const endpoint of pool.endpoints) found.set(endpointKey(pool, endpoint), { pool, endpoint });
+  }
+  return found;
+}

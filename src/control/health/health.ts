@@ -1,0 +1,62 @@
+/**
+ * The health of all endpoints, in one place: active probes, passive ejection, panic. Each writes its own bit of the
+ * shared table through the registry; every change is logged here, once, with its reason.
+ */
+import type { Clock, Random } from '../../clock.ts';
+import type { Config } from '../../config/schema.ts';
+import { ENDPOINT, type EndpointTable } from '../../memory/endpoint-table.ts';
+import type { EndpointChange, EndpointRegistry } from '../endpoint-registry.ts';
+import type { ControlLog } from '../log.ts';
+import type { CreateChecker } from './checker.ts';
+import { HealthMonitor } from './monitor.ts';
+import { PanicWatch } from './panic.ts';
+import { PassiveHealth } from './passive.ts';
+
+export interface HealthParts {
+  readonly registry: EndpointRegistry;
+  readonly table: EndpointTable;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: ControlLog;
+  readonly createChecker?: CreateChecker;
+}
+
+export class Health {
+  readonly passive: PassiveHealth;
+  readonly panic: PanicWatch;
+  readonly #monitor: HealthMonitor;
+
+  constructor(parts: HealthParts) {
+    parts.registry.onChange((change) => announce(change, parts.log));
+    this.panic = new PanicWatch(parts.registry, parts.log);
+    this.passive = new PassiveHealth(parts);
+    this.#monitor = new HealthMonitor(parts);
+  }
+
+  /** Follows the registry's serving configuration. */
+  update(config: Config): void {
+    this.panic.update(config.pools);
+    this.#monitor.update();
+    this.passive.update();
+  }
+
+  close(): void {
+    this.#monitor.close();
+    this.passive.close();
+  }
+}
+
+/** The event and its level, by bit: what it means when it is set, and when it is cleared. */
+const EVENTS: Readonly<Record<number, readonly [on: string, off: string]>> = {
+  [ENDPOINT.unhealthy]: ['endpoint_unhealthy', 'endpoint_healthy'],
+  [ENDPOINT.ejected]: ['endpoint_ejected', 'endpoint_returned'],
+  [ENDPOINT.draining]: ['endpoint_draining', 'endpoint_undrained'],
+};
+
+function announce({ endpoint, bit, on, reason }: EndpointChange, log: ControlLog): void {
+  const [whenOn, whenOff] = EVENTS[bit]!;
+  const fields = { event: on ? whenOn : whenOff, pool: endpoint.pool.name, endpoint: endpoint.url, reason };
+  const message = `${fields.event.replace('_', ' ')}: ${endpoint.url}`;
+  if (on) log.warn(fields, message);
+  else log.info(fields, message);
+}

@@ -1,0 +1,61 @@
+/**
+ * Panic: so few endpoints of a pool are available that the verdicts are less credible than the endpoints. The data
+ * threads find that out by themselves, from the same table by the same rule; here it is only noticed, said and counted.
+ */
+import type { PoolConfig } from '../../config/schema.ts';
+import { isPanic } from '../../upstream/pool.ts';
+import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
+import type { ControlLog } from '../log.ts';
+
+interface PanicState {
+  isOn: boolean;
+  count: number;
+}
+
+export class PanicWatch {
+  readonly #registry: EndpointRegistry;
+  readonly #log: ControlLog;
+  #states = new Map<string, PanicState>();
+
+  constructor(registry: EndpointRegistry, log: ControlLog) {
+    this.#registry = registry;
+    this.#log = log;
+    registry.onChange(({ endpoint }) => this.#look(endpoint.pool, registry.pools.get(endpoint.pool.name) ?? []));
+  }
+
+  /** Follows the serving configuration. */
+  update(pools: readonly PoolConfig[]): void {
+    this.#states = new Map(pools.map(({ name }) => [name, this.#states.get(name) ?? { isOn: false, count: 0 }]));
+    for (const pool of pools) this.#look(pool, this.#registry.pools.get(pool.name) ?? []);
+  }
+
+  isOn(pool: string): boolean {
+    return this.#states.get(pool)?.isOn ?? false;
+  }
+
+  /** How often the pool went into panic. */
+  count(pool: string): number {
+    return this.#states.get(pool)?.count ?? 0;
+  }
+
+  #look(pool: PoolConfig, members: readonly RegisteredEndpoint[]): void {
+    const state = this.#states.get(pool.name);
+    if (state === undefined) return;
+    const isAvailable = (member: RegisteredEndpoint) => this.#registry.status(member) === 0;
+    const primary = members.filter((member) => !member.config.backup);
+    const available = primary.filter(isAvailable).length;
+    // With every other endpoint gone, available backups serve and nothing is spread.
+    const backupsServe = available === 0 && members.some((member) => member.config.backup && isAvailable(member));
+    const isOn = isPanic(available, primary.length, pool.health.panic) && !backupsServe;
+    if (isOn === state.isOn) return;
+    state.isOn = isOn;
+    const fields = { pool: pool.name, available, endpoints: primary.length };
+    if (!isOn) {
+      this.#log.info({ event: 'pool_panic_over', ...fields }, `pool '${pool.name}' is out of panic`);
+      return;
+    }
+    state.count += 1;
+    const then = pool.health.panic.then === 'spread' ? 'spreading over all' : 'using the available only';
+    this.#log.warn({ event: 'pool_panic', ...fields }, `pool '${pool.name}' is in panic: ${then}`);
+  }
+}

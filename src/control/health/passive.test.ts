@@ -1,0 +1,217 @@
+import { describe, expect, test } from 'vitest';
+import { config, logEntries, PASSIVE, poolConfig, type PoolOptions } from '../../../test/support/config.ts';
+import { FakeClock } from '../../../test/support/fake-clock.ts';
+import type { EndpointConfig } from '../../config/schema.ts';
+import { ENDPOINT, EndpointTable } from '../../memory/endpoint-table.ts';
+import { EndpointRegistry, type RegisteredEndpoint } from '../endpoint-registry.ts';
+import { PassiveHealth } from './passive.ts';
+
+/** A pool of `count` endpoints under passive watch; `fail` is what a data thread does. */
+function pool(count: number, passive: PoolOptions['passive'] = {}, endpoint: Partial<EndpointConfig> = {}) {
+  const clock = new FakeClock();
+  const table = EndpointTable.allocate(1, 32);
+  const registry = new EndpointRegistry(table, clock);
+  const { entries, log } = logEntries();
+  const watch = new PassiveHealth({ registry, table, clock, log });
+  let generation = 0;
+  const serve = (settings: PoolOptions['passive'], members = count) => {
+    const urls = Array.from({ length: members }, (_, at) => ({ ...endpoint, url: `http://10.0.0.${at + 1}:80` }));
+    const next = config([poolConfig(urls, { passive: settings })]);
+    registry.commit(next, registry.hold(++generation, next));
+    registry.release(generation - 1);
+    watch.update();
+  };
+  serve(passive);
+  const at = (index: number): RegisteredEndpoint => registry.pools.get('orders')![index]!;
+  const threshold = () => {
+    const settings = at(0).pool.health.passive;
+    return settings === false ? PASSIVE.consecutiveFailures : settings.consecutiveFailures;
+  };
+  return {
+    clock,
+    entries,
+    registry,
+    serve,
+    at,
+    watch,
+    pass: (index: number) => table.clearFailures(at(index).row),
+    fail(index: number, times = 5) {
+      for (let time = 0; time < times; time++) {
+        const failures = table.addFailure(at(index).row);
+        if (failures % threshold() === 0) watch.suspect(at(index).row, 'status 500');
+      }
+    },
+    isEjected: (index: number) => registry.has(at(index), ENDPOINT.ejected),
+    /** Milliseconds until the endpoint is back. */
+    ejectedForMs(index: number): number {
+      for (let ms = 0; ms <= 600_000; ms += 1_000) {
+        if (!registry.has(at(index), ENDPOINT.ejected)) return ms;
+        clock.advance(1_000);
+      }
+      return Infinity;
+    },
+  };
+}
+
+describe('how many a pool can spare', () => {
+  test('a pool of one keeps its one', () => {
+    const { fail, isEjected, entries } = pool(1);
+    fail(0);
+    expect(isEjected(0)).toBe(false);
+    expect(entries).toMatchObject([
+      { event: 'endpoint_not_ejected', message: 'not ejected because no other endpoint of the pool is available' },
+    ]);
+  });
+
+  test('a pool of one loses its one when told that all may go', () => {
+    const { fail, isEjected } = pool(1, { maxEjected: 1 });
+    fail(0);
+    expect(isEjected(0)).toBe(true);
+  });
+
+  test('a pool of two loses one, never both', () => {
+    const { fail, isEjected } = pool(2);
+    fail(0);
+    fail(1);
+    expect([isEjected(0), isEjected(1)]).toEqual([true, false]);
+  });
+
+  test('a pool of three loses one: half of three rounds down', () => {
+    const { fail, isEjected, entries } = pool(3);
+    fail(0);
+    fail(1);
+    expect([isEjected(0), isEjected(1), isEjected(2)]).toEqual([true, false, false]);
+    expect(entries.at(-1)!.message).toBe('not ejected because 1 of 3 endpoints are ejected already, 1 may be');
+  });
+
+  test('a share that rounds to none still spares one', () => {
+    const { fail, isEjected } = pool(3, { maxEjected: 0.1 });
+    fail(0);
+    expect(isEjected(0)).toBe(true);
+  });
+
+  test('an endpoint that failed its active check is no reason to eject the one that works', () => {
+    const { fail, isEjected, registry, at } = pool(2);
+    registry.set(at(1), ENDPOINT.unhealthy, true, 'active: 3/3 connection refused');
+    fail(0);
+    expect(isEjected(0)).toBe(false);
+  });
+
+  test('an endpoint that takes no traffic does not count as another one left', () => {
+    const { fail, isEjected } = pool(2, {}, { weight: 0 });
+    fail(0);
+    expect(isEjected(0)).toBe(false);
+  });
+
+  test('what could not be spared is said once, however long it goes on', () => {
+    const { fail, entries } = pool(1);
+    fail(0, 50);
+    expect(entries).toHaveLength(1);
+  });
+
+  test('one that was kept goes as soon as another is back', () => {
+    const { fail, isEjected, clock } = pool(2);
+    fail(0);
+    fail(1);
+    clock.advance(30_000);
+    expect([isEjected(0), isEjected(1)]).toEqual([false, true]);
+  });
+
+  test('one that was kept and has answered well since is not blamed for the past', () => {
+    const { fail, pass, isEjected, clock } = pool(2);
+    fail(0);
+    fail(1);
+    pass(1);
+    clock.advance(30_000);
+    expect(isEjected(1)).toBe(false);
+  });
+});
+
+describe('how long it lasts', () => {
+  test('each further ejection in a row is longer, up to the limit', () => {
+    const { fail, ejectedForMs } = pool(3, { maxEjectFor: 80_000 });
+    const lengths = [1, 2, 3, 4].map(() => {
+      fail(0, 5);
+      return ejectedForMs(0);
+    });
+    expect(lengths).toEqual([30_000, 60_000, 80_000, 80_000]);
+  });
+
+  test('one that came back is on probation: one failure ejects it again', () => {
+    const { fail, isEjected, ejectedForMs } = pool(3);
+    fail(0);
+    ejectedForMs(0);
+    fail(0, 1);
+    expect(isEjected(0)).toBe(true);
+  });
+
+  test('a good answer ends the probation', () => {
+    const { fail, pass, isEjected, ejectedForMs } = pool(3);
+    fail(0);
+    ejectedForMs(0);
+    pass(0);
+    fail(0, 4);
+    expect(isEjected(0)).toBe(false);
+  });
+
+  test('for each ejectFor that it stays in, one ejection is forgotten', () => {
+    const { fail, ejectedForMs, clock } = pool(3);
+    for (let ejection = 0; ejection < 3; ejection++) {
+      fail(0);
+      ejectedForMs(0);
+    }
+    clock.advance(2 * 30_000);
+    fail(0);
+    expect(ejectedForMs(0)).toBe(60_000);
+  });
+
+  test('the reason tells how many failures, which the last, and for how long', () => {
+    const { fail, at, watch } = pool(3);
+    fail(0);
+    expect(at(0).history.at(-1)!.reason).toBe('passive: 5 failures in a row, last status 500; ejected for 30 s');
+    expect(watch.ejections(at(0))).toBe(1);
+  });
+});
+
+describe('reloads', () => {
+  test('an ejection outlives a reload and ends on time', () => {
+    const { fail, serve, isEjected, clock } = pool(3);
+    fail(0);
+    clock.advance(20_000);
+    serve({}, 4);
+    expect(isEjected(0)).toBe(true);
+    clock.advance(10_000);
+    expect(isEjected(0)).toBe(false);
+  });
+
+  test('a pool that is no longer watched gets everyone back', () => {
+    const { fail, serve, isEjected } = pool(3);
+    fail(0);
+    serve(false);
+    expect(isEjected(0)).toBe(false);
+  });
+
+  test('a pool that grows can spare one that it had to keep', () => {
+    const { fail, serve, isEjected } = pool(1);
+    fail(0);
+    serve({}, 2);
+    expect(isEjected(0)).toBe(true);
+  });
+
+  test('nothing is left to run for an endpoint that is gone', () => {
+    const { fail, serve, clock } = pool(3);
+    fail(2);
+    serve({}, 2);
+    clock.advance(1);
+    serve({}, 2);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('a suspicion from before a reload that raised the threshold is not enough', () => {
+    const { fail, serve, watch, at, isEjected } = pool(3);
+    fail(0, 4);
+    serve({ consecutiveFailures: 10 });
+    watch.suspect(at(0).row, 'status 500');
+    expect(isEjected(0)).toBe(false);
+  });
+});

@@ -1,0 +1,95 @@
+/**
+ * The watch over one endpoint by one check: probes it again and again and keeps its `unhealthy` bit. An endpoint counts
+ * as available until probes say otherwise, and the very first good probe is believed at once; after that it takes
+ * several in a row to change the verdict, and while they come in the probes come faster.
+ */
+import type { Clock, Random, Timer } from '../../clock.ts';
+import type { ActiveHealthConfig } from '../../config/schema.ts';
+import { ENDPOINT } from '../../memory/endpoint-table.ts';
+import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
+import type { CheckResult, HealthChecker } from './checker.ts';
+
+/** Gateways and endpoints that started together do not stay in step. */
+const JITTER = 0.1;
+
+export interface ProbeParts {
+  readonly endpoint: RegisteredEndpoint;
+  readonly check: ActiveHealthConfig;
+  readonly checker: HealthChecker;
+  readonly registry: EndpointRegistry;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export class Probe {
+  readonly #parts: ProbeParts;
+  #timer: Timer;
+  #abort: AbortController | undefined;
+  #stopped = false;
+  /** No probe of this check has ended yet. */
+  #fresh = true;
+  /** Probes in a row that contradict the verdict. */
+  #contradictions = 0;
+
+  /** The first probe comes within `fastInterval`, spread so that a thousand endpoints are not asked at once. */
+  constructor(parts: ProbeParts) {
+    this.#parts = parts;
+    const { check, clock, random } = parts;
+    const withinMs = Math.min(check.fastInterval, check.interval);
+    this.#timer = clock.after(random() * withinMs, () => void this.#run());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer.cancel();
+    this.#abort?.abort();
+  }
+
+  async #run(): Promise<void> {
+    const startedAt = this.#parts.clock.now();
+    const result = await this.#ask();
+    if (this.#stopped) return;
+    this.#judge(result);
+    const tookMs = this.#parts.clock.now() - startedAt;
+    this.#timer = this.#parts.clock.after(Math.max(0, this.#nextDelayMs() - tookMs), () => void this.#run());
+  }
+
+  /** The answer, or the timeout when that comes first: a check that cannot be stopped does not stop the watch. */
+  #ask(): Promise<CheckResult> {
+    const { endpoint, check, checker, clock } = this.#parts;
+    const abort = new AbortController();
+    this.#abort = abort;
+    return new Promise((resolve) => {
+      const timeout = clock.after(check.timeout, () => {
+        resolve({ ok: false, reason: `no answer within ${check.timeout} ms` });
+        abort.abort();
+      });
+      void checker.check(endpoint, abort.signal).then((result) => {
+        timeout.cancel();
+        resolve(result);
+      });
+    });
+  }
+
+  #judge({ ok, reason }: CheckResult): void {
+    const { endpoint, check, registry } = this.#parts;
+    const isHealthy = !registry.has(endpoint, ENDPOINT.unhealthy);
+    const isFirstGood = this.#fresh && ok;
+    this.#fresh = false;
+    if (ok === isHealthy) {
+      this.#contradictions = 0;
+      return;
+    }
+    this.#contradictions += 1;
+    const needed = isFirstGood ? 1 : ok ? check.healthyAfter : check.unhealthyAfter;
+    if (this.#contradictions < needed) return;
+    registry.set(endpoint, ENDPOINT.unhealthy, !ok, `active: ${this.#contradictions}/${needed} ${reason}`);
+    this.#contradictions = 0;
+  }
+
+  #nextDelayMs(): number {
+    const { check, random } = this.#parts;
+    const interval = this.#contradictions > 0 ? Math.min(check.fastInterval, check.interval) : check.interval;
+    return interval * (1 - JITTER + 2 * JITTER * random());
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * What the control plane shows of itself, to the admin server, to metrics and to the command line. Reading it costs the
+ * data plane nothing: everything here is either in the control plane's own memory or in the shared tables.
+ */
+import type { Config } from '../config/schema.ts';
+import type { EndpointTable } from '../memory/endpoint-table.ts';
+import type { MetricTable } from '../memory/metric-table.ts';
+
+/** `starting`: no thread listens yet. `draining`: readiness has failed, what is in flight still finishes. */
+export type GatewayStatus = 'starting' | 'ready' | 'draining';
+
+export type EndpointStatus = 'unhealthy' | 'ejected' | 'draining';
+
+export interface EndpointView {
+  readonly url: string;
+  /** Its row in the endpoint table and in the endpoint part of the metrics. */
+  readonly row: number;
+  readonly weight: number;
+  readonly backup: boolean;
+  /** Why it takes no traffic; empty when it is available. */
+  readonly status: readonly EndpointStatus[];
+  /** `active: 3/3 connection refused`; empty when it has always been available. */
+  readonly reason: string;
+  /** When the status last changed, milliseconds since the epoch. */
+  readonly since: number;
+  /** Over all threads. */
+  readonly inFlight: number;
+  /** Moving average of its answers; 0 before the first. */
+  readonly averageMs: number;
+  /** Failures of real requests in a row. */
+  readonly failures: number;
+  /** Passive ejections since the endpoint is known. */
+  readonly ejections: number;
+  /** The last changes of its status, the oldest first. */
+  readonly history: readonly StatusChange[];
+}
+
+export interface StatusChange {
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** Bits of ENDPOINT (memory/endpoint-table.ts); 0 is available. */
+  readonly status: number;
+  readonly reason: string;
+}
+
+export interface PoolView {
+  readonly name: string;
+  readonly balance: string;
+  /** Too few endpoints are available to trust the verdicts. */
+  readonly panic: boolean;
+  /** How often the pool went into panic. */
+  readonly panics: number;
+  readonly available: number;
+  readonly endpoints: readonly EndpointView[];
+}
+
+export interface RouteView {
+  readonly name: string;
+  /** `file:line:column` */
+  readonly source: string;
+  /** Its row in the route part of the metrics. */
+  readonly row: number;
+}
+
+export interface ThreadView {
+  readonly thread: number;
+  readonly state: 'starting' | 'up' | 'down';
+  /** Times it was started again after it had died. */
+  readonly restarts: number;
+  /** When it came up or went down, milliseconds since the epoch. */
+  readonly since: number;
+}
+
+export interface ListenerView {
+  readonly host: string;
+  /** The actual one. */
+  readonly port: number;
+}
+
+/** What a reload did, or why it did nothing. */
+export interface ReloadResult {
+  /** false: the old configuration serves on, unchanged. */
+  readonly ok: boolean;
+  /** One sentence each, `file:line:column: what is wrong`. With `ok`, those of quarantined files. */
+  readonly problems: readonly string[];
+  /** What changed, one sentence each. */
+  readonly changes: readonly string[];
+  /** Of the configuration that serves now. */
+  readonly revision: string;
+}
+
+export interface AdminView {
+  readonly status: GatewayStatus;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Of the configuration that serves now. */
+  readonly revision: string;
+  /** When it was committed, milliseconds since the epoch. */
+  readonly revisionSince: number;
+  /** Generations that still hold a request somewhere, the current one included. */
+  readonly generations: number;
+  /** Reloads since the start, by outcome. */
+  readonly reloads: { readonly ok: number; readonly refused: number };
+  /** Files whose last good version serves because the present one is wrong. */
+  readonly staleFiles: readonly string[];
+  readonly listeners: readonly ListenerView[];
+  /** The decoded configuration that serves now, secrets included: redact before showing it. */
+  readonly config: Config;
+  readonly endpointTable: EndpointTable;
+  readonly metricTable: MetricTable;
+  /** The label of every route row in use, `__other__` and `__none__` included. */
+  readonly routeNames: ReadonlyMap<number, string>;
+  pools(): readonly PoolView[];
+  routes(): readonly RouteView[];
+  threads(): readonly ThreadView[];
+  reload(reason: string): Promise<ReloadResult>;
+}

@@ -1,0 +1,228 @@
+/**
+ * One data thread: it is told what to compile, when to serve it, where to listen and when to stop, and it answers. It
+ * runs in a worker thread; everything it needs from outside comes through `ThreadData` and the line.
+ */
+import pino, { type Logger } from 'pino';
+import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
+import { scanPlugins, type AnyPlugin } from '../extension.ts';
+import { ConnectionTable } from '../memory/connection-table.ts';
+import { EndpointTable } from '../memory/endpoint-table.ts';
+import { ERROR_TYPES, MetricTable } from '../memory/metric-table.ts';
+import { TimerWheel } from '../timer-wheel.ts';
+import { scanBalancers } from '../upstream/balance.ts';
+import type { BalancerDefinition } from '../upstream/endpoint.ts';
+import { EndpointStore } from '../upstream/endpoint-store.ts';
+import { LatencyAverages } from '../upstream/latency.ts';
+import { AccessLog } from './access-log.ts';
+import type { DataContext } from './context.ts';
+import type { Exchange } from './exchange.ts';
+import { buildGeneration, type Generation } from './generation.ts';
+import { Listener, type ListenerHost } from './listener.ts';
+import type { FromThread, GenerationPlan, Line, ListenerConfig, ThreadData, ToThread } from './messages.ts';
+import { Overload } from './overload.ts';
+import { PLUGIN_ORDER } from './phases.ts';
+import type { Rule } from './rule.ts';
+
+/** The row of requests that no route matched; see control/route-registry.ts. */
+const NO_ROUTE_ROW = 1;
+const DRAIN_LOOK_EVERY_MS = 50;
+
+export interface DataPlaneParts {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly log?: Logger;
+}
+
+/** @returns once it listens to the line. */
+export async function createDataPlane(
+  data: ThreadData,
+  line: Line<FromThread, ToThread>,
+  parts: DataPlaneParts = {},
+): Promise<void> {
+  const installed = await scanPlugins();
+  new DataPlane(data, line, inPathOrder(installed), await scanBalancers(), parts);
+}
+
+/** @throws when a plugin has no position in phases.ts. */
+function inPathOrder(plugins: readonly AnyPlugin[]): readonly AnyPlugin[] {
+  const stranger = plugins.find((plugin) => !PLUGIN_ORDER.includes(plugin.name));
+  if (stranger !== undefined) throw new Error(`plugin '${stranger.name}' has no position in src/data/phases.ts`);
+  return [...plugins].sort((a, b) => PLUGIN_ORDER.indexOf(a.name) - PLUGIN_ORDER.indexOf(b.name));
+}
+
+class DataPlane implements ListenerHost {
+  readonly context: DataContext;
+  readonly connections: ConnectionTable;
+  readonly overload: Overload;
+  readonly noRoute: Rule;
+  readonly #line: Line<FromThread, ToThread>;
+  readonly #store: EndpointStore;
+  readonly #heartbeats: Int32Array;
+  readonly #prepared = new Map<number, { readonly plan: GenerationPlan; readonly generation: Generation }>();
+  readonly #live = new Set<Generation>();
+  #plan: GenerationPlan | undefined;
+  #current: Generation | undefined;
+  #listeners: Listener[] = [];
+  #accessLog: AccessLog | undefined;
+
+  constructor(
+    data: ThreadData,
+    line: Line<FromThread, ToThread>,
+    plugins: readonly AnyPlugin[],
+    balancers: ReadonlyMap<string, BalancerDefinition>,
+    parts: DataPlaneParts,
+  ) {
+    const clock = parts.clock ?? systemClock;
+    const { thread, threads } = data;
+    const table = new EndpointTable(data.endpoints);
+    const metrics = new MetricTable(data.metrics).writer(thread);
+    const wheel = new TimerWheel(clock);
+    this.#line = line;
+    this.#heartbeats = new Int32Array(data.heartbeats);
+    this.connections = new ConnectionTable(data.connections, threads);
+    this.connections.resetThread(thread);
+    this.context = {
+      thread,
+      threads,
+      clock,
+      wheel,
+      table,
+      metrics,
+      latency: new LatencyAverages(table, clock),
+      random: parts.random ?? systemRandom,
+      log: parts.log ?? pino({ base: { thread } }),
+      plugins,
+      balancers,
+      draining: false,
+      suspect: (row, failures, reason) => line.send({ kind: 'suspect', row, failures, reason }),
+    };
+    this.#store = new EndpointStore({ threads, clock, wheel, metrics });
+    this.noRoute = noRouteRule();
+    this.overload = new Overload(clock, metrics, () => Atomics.add(this.#heartbeats, thread, 1));
+    line.onMessage((message) => void this.#receive(message));
+  }
+
+  get current(): Generation {
+    return this.#current!;
+  }
+
+  onEnd(exchange: Exchange): void {
+    const { metrics, clock } = this.context;
+    const { rule, error } = exchange;
+    const durationMs = clock.now() - exchange.startedAt;
+    metrics.request(rule.row, exchange.status, durationMs, exchange.bytesIn, exchange.bytesOut);
+    if (error !== undefined) metrics.error(rule.row, ERROR_TYPES.indexOf(error.type));
+    for (let retry = 0; retry < exchange.retries; retry++) metrics.retry(rule.row);
+    this.#accessLog?.write(exchange, durationMs);
+  }
+
+  async #receive(message: ToThread): Promise<void> {
+    switch (message.kind) {
+      case 'prepare':
+        return this.#prepare(message.plan);
+      case 'commit':
+        return this.#commit(message.id);
+      case 'discard':
+        return this.#discard(message.id);
+      case 'listen':
+        return this.#listen(message.listeners, message.reusePort);
+      case 'drain':
+        return this.#drain(message.delayMs, message.timeoutMs);
+    }
+  }
+
+  async #prepare(plan: GenerationPlan): Promise<void> {
+    try {
+      const generation: Generation = await buildGeneration(plan, this.#store, this.context, () => {
+        this.#live.delete(generation);
+        this.#line.send({ kind: 'released', id: plan.id });
+      });
+      this.#live.add(generation);
+      this.#prepared.set(plan.id, { plan, generation });
+      this.#line.send({ kind: 'prepared', id: plan.id });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#line.send({ kind: 'refused', id: plan.id, reason });
+    }
+  }
+
+  #commit(id: number): void {
+    const next = this.#prepared.get(id);
+    if (next === undefined) return;
+    this.#prepared.delete(id);
+    const { gateway } = next.plan.config;
+    const logChanged = JSON.stringify(gateway.accessLog) !== JSON.stringify(this.#plan?.config.gateway.accessLog);
+    if (logChanged) this.#openAccessLog(gateway.accessLog);
+    this.overload.configure(gateway.shed);
+    const before = this.#current;
+    this.#plan = next.plan;
+    this.#current = next.generation;
+    this.context.metrics.generation(id);
+    before?.retire();
+  }
+
+  #openAccessLog(config: GenerationPlan['config']['gateway']['accessLog']): void {
+    this.#accessLog?.close();
+    this.#accessLog = config.enabled ? new AccessLog(config, this.context.random) : undefined;
+  }
+
+  #discard(id: number): void {
+    this.#prepared.get(id)?.generation.retire();
+    this.#prepared.delete(id);
+  }
+
+  async #listen(listeners: readonly ListenerConfig[], reusePort: boolean): Promise<void> {
+    const { gateway } = this.#plan!.config;
+    this.#listeners = listeners.map((config) => new Listener(this, config, gateway));
+    try {
+      const ports = await Promise.all(this.#listeners.map((listener) => listener.listen(reusePort)));
+      this.#line.send({ kind: 'listening', ports });
+    } catch (error) {
+      // Nothing to serve on: the control plane hears why, from the thread's end.
+      throw new Error(`cannot listen: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  }
+
+  /** From now on answers end their connections; after the delay no new ones are taken; after the timeout what is left is cut. */
+  #drain(delayMs: number, timeoutMs: number): void {
+    const { clock } = this.context;
+    this.context.draining = true;
+    clock.after(delayMs, () => {
+      for (const listener of this.#listeners) listener.stop();
+      const deadline = clock.now() + timeoutMs;
+      const looking = clock.every(DRAIN_LOOK_EVERY_MS, () => {
+        if (this.#inFlight > 0 && clock.now() < deadline) return;
+        looking.cancel();
+        const cut = this.#listeners.reduce((sum, listener) => sum + listener.cut(), 0);
+        this.#accessLog?.close();
+        this.#accessLog = undefined;
+        this.#line.send({ kind: 'drained', cut });
+      });
+    });
+  }
+
+  get #inFlight(): number {
+    let sum = 0;
+    for (const generation of this.#live) sum += generation.inFlight;
+    return sum;
+  }
+}
+
+/** Stands for the route of requests that have none, so that they too are counted, logged and bounded. */
+function noRouteRule(): Rule {
+  return {
+    name: '__none__',
+    row: NO_ROUTE_ROW,
+    pool: undefined,
+    allowsEncodedSlashes: false,
+    maxBodyBytes: 0,
+    headMs: 1000,
+    totalMs: 0,
+    perTryMs: 0,
+    idleMs: 1000,
+    streamIdleMs: 1000,
+    hooks: [],
+    endings: [],
+    dispatch: () => {},
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * Everything compiled from one configuration: a Fastify app that never listens, its rules, its matcher, its pools. It
+ * never changes once built; a reload builds the next one beside it and moves a pointer. It is closed when the last
+ * request that began on it has ended.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { EndpointConfig, PoolConfig } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
+import { attemptDispatch } from '../upstream/attempt.ts';
+import { createBalancer } from '../upstream/balance.ts';
+import type { EndpointStore } from '../upstream/endpoint-store.ts';
+import { endpointKey } from '../upstream/identity.ts';
+import { Pool, type Endpoint } from '../upstream/pool.ts';
+import { RetryBudget } from '../upstream/retry-budget.ts';
+import type { DataContext } from './context.ts';
+import type { Exchange } from './exchange.ts';
+import { compileMatcher, type MatchEntry, type Matcher } from './match/matcher.ts';
+import type { GenerationPlan } from './messages.ts';
+import { compileRule, type Rule } from './rule.ts';
+
+/** Rules compiled in one go, before requests get their turn. */
+const SLICE = 100;
+
+const EXCHANGE = Symbol('aya.exchange');
+type WithExchange = Record<typeof EXCHANGE, Exchange>;
+
+export class Generation {
+  readonly id: number;
+  readonly matcher: Matcher<Rule>;
+  readonly pools: ReadonlyMap<string, Pool>;
+  readonly #app: FastifyInstance;
+  readonly #release: () => void;
+  #inFlight = 0;
+  #retired = false;
+
+  constructor(id: number, matcher: Matcher<Rule>, pools: ReadonlyMap<string, Pool>, app: FastifyInstance, release: () => void) {
+    this.id = id;
+    this.matcher = matcher;
+    this.pools = pools;
+    this.#app = app;
+    this.#release = release;
+  }
+
+  /** Runs the hooks of the exchange's rule and forwards it, or answers. */
+  serve(exchange: Exchange): void {
+    const { req, res } = exchange;
+    (req as unknown as WithExchange)[EXCHANGE] = exchange;
+    // Fastify only has to find the chain of hooks; what the client sent is in the exchange (docs/decisions/0004).
+    req.url = `/${exchange.rule.hooks.length}`;
+    req.method = 'GET';
+    this.#app.routing(req, res);
+  }
+
+  begin(): void {
+    this.#inFlight++;
+  }
+
+  end(): void {
+    this.#inFlight--;
+    if (this.#retired && this.#inFlight === 0) this.#close();
+  }
+
+  /** Takes no new requests; closes when the last one is through. */
+  retire(): void {
+    if (this.#retired) return;
+    this.#retired = true;
+    if (this.#inFlight === 0) this.#close();
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  #close(): void {
+    void this.#app.close();
+    this.#release();
+  }
+}
+
+/** @throws when a part cannot be built; nothing of it is left behind then. */
+export async function buildGeneration(
+  plan: GenerationPlan,
+  store: EndpointStore,
+  context: DataContext,
+  onReleased: () => void,
+): Promise<Generation> {
+  const held: [PoolConfig, EndpointConfig][] = [];
+  const release = () => {
+    for (const [pool, endpoint] of held) store.release(pool, endpoint);
+  };
+  try {
+    const pools = buildPools(plan, store, context, held);
+    const innermost = attemptDispatch(context);
+    const entries: MatchEntry<Rule>[] = [];
+    for (const route of plan.config.routes) {
+      const rule = compileRule(route, plan.routeRows.get(route.name)!, pools, innermost, context);
+      entries.push({ rule, match: route.match });
+      if (entries.length % SLICE === 0) await nextTurn();
+    }
+    const matcher = compileMatcher(entries);
+    const app = await buildApp(entries.map(({ rule }) => rule), context);
+    return new Generation(plan.id, matcher, pools, app, () => {
+      release();
+      onReleased();
+    });
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+function buildPools(
+  plan: GenerationPlan,
+  store: EndpointStore,
+  context: DataContext,
+  held: [PoolConfig, EndpointConfig][],
+): Map<string, Pool> {
+  const { table, clock, random, balancers } = context;
+  return new Map(
+    plan.config.pools.map((config) => {
+      const endpoints = config.endpoints.map((endpoint): Endpoint => {
+        const row = plan.endpointRows.get(endpointKey(config, endpoint))!;
+        const connections = store.acquire(config, endpoint, row, plan.config.dir);
+        held.push([config, endpoint]);
+        return { ...endpoint, row, connections };
+      });
+      const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
+      return [config.name, new Pool({ config, endpoints, balancer, table, budget: new RetryBudget(clock), random })];
+    }),
+  );
+}
+
+/**
+ * Hooks are Fastify's. A rule with n of them runs on the internal route `/n`, whose k-th hook is the k-th of whichever rule
+ * the exchange has: so the app is the same size for ten rules and for ten thousand.
+ */
+async function buildApp(rules: readonly Rule[], context: DataContext): Promise<FastifyInstance> {
+  const app = fastify({ logger: false, exposeHeadRoutes: false, return503OnClosing: false });
+  const most = rules.reduce((count, rule) => Math.max(count, rule.hooks.length), 0);
+  const hooks = Array.from({ length: most }, (_, at) => hookAt(at));
+  for (let count = 0; count <= most; count++) {
+    app.route({ method: 'GET', url: `/${count}`, onRequest: hooks.slice(0, count), handler });
+  }
+  app.setErrorHandler((error, request) => {
+    const exchange = exchangeOf(request);
+    exchange.fail(error instanceof GatewayError ? error : internalError(error, exchange, context));
+  });
+  await app.ready();
+  return app;
+}
+
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+
+function hookAt(at: number): Hook {
+  return (request, reply, done) => {
+    const exchange = exchangeOf(request);
+    exchange.reply = reply;
+    exchange.rule.hooks[at]!.onRequest!(exchange, reply, done);
+  };
+}
+
+function handler(request: FastifyRequest, reply: FastifyReply): void {
+  const exchange = exchangeOf(request);
+  exchange.reply = reply;
+  exchange.forward();
+}
+
+function exchangeOf(request: FastifyRequest): Exchange {
+  return (request.raw as unknown as WithExchange)[EXCHANGE];
+}
+
+/** A bug: the client learns nothing of it, the log everything. */
+export function internalError(error: unknown, exchange: Exchange, context: DataContext): GatewayError {
+  context.log.error({ err: error, route: exchange.routeName, requestId: exchange.id }, 'request failed inside the gateway');
+  return new GatewayError('proxy_internal_error', error instanceof Error ? error.message : String(error), { cause: error });
+}

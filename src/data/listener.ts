@@ -1,0 +1,311 @@
+/**
+ * The open ports of one data thread. Node parses; what Node lets through that two parties could read differently is
+ * refused here (docs: ground of HTTP/1.1), before anything is matched. Sockets outlive generations: a reload moves
+ * `current`, and nothing else.
+ */
+import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { GatewayConfig, ListenerConfig } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
+import type { ConnectionTable } from '../memory/connection-table.ts';
+import { ERROR_TYPES } from '../memory/metric-table.ts';
+import { ClientConnection } from './client-connection.ts';
+import type { DataContext } from './context.ts';
+import { Exchange, type Destination } from './exchange.ts';
+import { addForwarding, findClientAddress, RequestIds } from './forwarding.ts';
+import type { Generation } from './generation.ts';
+import { HeadReader, type RequestHead } from './head.ts';
+import { parseAuthority } from './match/authority.ts';
+import { compileNetworks, type Networks } from './match/networks.ts';
+import { encodedSlashError, normaliseTarget, type Target } from './match/target.ts';
+import type { Overload } from './overload.ts';
+import { problemBytes, renderProblem } from './problem.ts';
+import type { Rule } from './rule.ts';
+
+const EXCHANGE_OF = Symbol('aya.exchange');
+type Answer = ServerResponse & Record<typeof EXCHANGE_OF, Exchange>;
+
+/** What the listener needs of the rest of its thread. */
+export interface ListenerHost {
+  readonly context: DataContext;
+  readonly connections: ConnectionTable;
+  readonly overload: Overload;
+  /** The generation that new requests begin on. */
+  readonly current: Generation;
+  /** For requests that no route matches. */
+  readonly noRoute: Rule;
+  /** Told once for each exchange, when it is over. */
+  onEnd(exchange: Exchange): void;
+}
+
+export class Listener {
+  readonly #host: ListenerHost;
+  readonly #config: ListenerConfig;
+  readonly #server: Server;
+  readonly #heads: HeadReader;
+  readonly #ids: RequestIds;
+  readonly #requestIdHeader: string;
+  readonly #trusted: Networks;
+  readonly #sockets = new Set<Socket>();
+  #port = 0;
+
+  constructor(host: ListenerHost, config: ListenerConfig, gateway: GatewayConfig) {
+    this.#host = host;
+    this.#config = config;
+    this.#heads = new HeadReader(config.limits, gateway.requestIdHeader);
+    this.#ids = new RequestIds(host.context.random);
+    this.#requestIdHeader = gateway.requestIdHeader;
+    this.#trusted = compileNetworks(gateway.trustedProxies);
+    this.#server = this.#createServer();
+  }
+
+  /** @returns the actual port. */
+  listen(reusePort: boolean): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host: this.#config.host, port: this.#config.port, reusePort, backlog: 1024 }, () => {
+        this.#server.off('error', reject);
+        const address = this.#server.address();
+        this.#port = typeof address === 'object' && address !== null ? address.port : 0;
+        resolve(this.#port);
+      });
+    });
+  }
+
+  /** Takes no new connections; those without a request end now, the others after their answer. */
+  stop(): void {
+    this.#server.close();
+    this.#server.closeIdleConnections();
+  }
+
+  /** Ends what is left. @returns how many exchanges that cut. */
+  cut(): number {
+    let cut = 0;
+    for (const socket of this.#sockets) {
+      if (ClientConnection.of(socket).exchange !== null) cut++;
+      socket.destroy();
+    }
+    return cut;
+  }
+
+  #createServer(): Server {
+    const { limits } = this.#config;
+    const server = http.createServer(
+      {
+        maxHeaderSize: limits.headers,
+        headersTimeout: limits.headersTimeout,
+        requestTimeout: limits.requestTimeout,
+        keepAliveTimeout: limits.keepAlive,
+        connectionsCheckingInterval: 1000,
+        // Answered by the head reader, in the same words as everything else.
+        requireHostHeader: false,
+        noDelay: true,
+        // An upgrade that no route speaks is an ordinary request without it (RFC 9110 §7.8).
+        shouldUpgradeCallback: () => false,
+      },
+      this.#onRequest,
+    );
+    // Counted by the head reader; Node would cut the list in silence.
+    server.maxHeadersCount = 0;
+    // A client may close its half after asking (RFC 9112 §9.6); whether it is gone is found out in #onHalfClose.
+    (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+    server.on('connection', this.#onConnection);
+    server.on('checkContinue', this.#onExpectContinue);
+    server.on('checkExpectation', this.#onUnknownExpectation);
+    server.on('clientError', this.#onClientError);
+    server.on('connect', this.#onConnect);
+    return server;
+  }
+
+  // --- connections ---
+
+  readonly #onConnection = (socket: Socket): void => {
+    const { connections, context } = this.#host;
+    const { limits } = this.#config;
+    const client = new ClientConnection(socket, (address) => this.#trusted.contains(address), limits.minRate);
+    connections.opened(context.thread, client.address);
+    context.metrics.downstreamOpened();
+    this.#sockets.add(socket);
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      connections.closed(context.thread, client.address);
+      context.metrics.downstreamClosed();
+    });
+    socket.on('end', () => this.#onHalfClose(client));
+    const crowded = connections.total > limits.connections;
+    if (crowded || (!client.trusted && connections.ofAddress(client.address) > limits.connectionsPerClient)) {
+      const what = crowded ? 'connections' : 'connectionsPerClient';
+      socket.end(
+        problemBytes(
+          new GatewayError('connection_limit_reached', `limits.${what} reached by ${client.address}`, {
+            detail: `Too many connections (limits.${what}).`,
+            retryAfterSeconds: 1,
+          }),
+        ),
+      );
+      socket.destroySoon();
+    }
+  };
+
+  /**
+   * The client has closed its half. One that only has nothing more to ask waits for its answer; one that has left resets
+   * the connection when anything is sent to it: so an interim answer, which every client must accept, tells them apart.
+   */
+  #onHalfClose(client: ClientConnection): void {
+    const { exchange } = client;
+    if (exchange === null) return;
+    if (!exchange.req.complete) exchange.abandon(unreadable('the client closed inside its request', 400));
+    else if (exchange.streaming) client.reset();
+    else if (!exchange.res.headersSent && exchange.req.httpVersion === '1.1') exchange.res.writeContinue();
+  }
+
+  // --- requests ---
+
+  readonly #onExpectContinue = (req: IncomingMessage, res: ServerResponse): void => {
+    ClientConnection.ofRequest(req).expectsContinue = true;
+    this.#onRequest(req, res);
+  };
+
+  readonly #onUnknownExpectation = (_req: IncomingMessage, res: ServerResponse): void => {
+    this.#refuse(res, unreadable('only "Expect: 100-continue" can be met', 417));
+  };
+
+  readonly #onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    const { context, overload, current } = this.#host;
+    const startedAt = context.clock.now();
+    const client = ClientConnection.ofRequest(req);
+    let exchange: Exchange | undefined;
+    try {
+      const head = this.#heads.read(req);
+      const target = normaliseTarget(req.url!, req.method!);
+      const id = this.#ids.of(client, head);
+      const address = client.trusted ? findClientAddress(client.address, head, this.#isTrusted) : client.address;
+      const destination = this.#destination(head, target, client);
+      exchange = new Exchange(context, req, res, client, head, destination, current, startedAt, id, address);
+      exchange.rule = this.#host.noRoute;
+      this.#begin(exchange, res);
+      if (overload.active) throw overload.refusal();
+      this.#route(exchange, target, current);
+    } catch (error) {
+      const refusal = error instanceof GatewayError ? error : this.#bug(error);
+      if (exchange === undefined) this.#refuse(res, refusal);
+      else exchange.fail(refusal);
+    }
+  };
+
+  readonly #isTrusted = (address: string): boolean => this.#trusted.contains(address);
+
+  #begin(exchange: Exchange, res: ServerResponse): void {
+    exchange.client.exchange = exchange;
+    exchange.generation.begin();
+    this.#host.context.metrics.inFlight(1);
+    (res as Answer)[EXCHANGE_OF] = exchange;
+    res.on('close', this.#onClose);
+  }
+
+  readonly #onClose = closeOf((exchange) => {
+    if (exchange.client.exchange === exchange) exchange.client.exchange = null;
+    exchange.end();
+    this.#host.context.metrics.inFlight(-1);
+    this.#host.onEnd(exchange);
+    exchange.generation.end();
+  });
+
+  #route(exchange: Exchange, target: Target, generation: Generation): void {
+    const { method } = exchange;
+    // RFC 9110 §9.3.8: TRACE would show a client what was added on the way.
+    if (method === 'TRACE') throw new GatewayError('http_request_denied', 'TRACE', { status: 405, detail: 'TRACE is not supported.', fields: ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'] });
+    const match = generation.matcher.match(exchange.view);
+    if (match === undefined) {
+      throw new GatewayError('destination_not_found', `no route for ${method} ${exchange.authority}${exchange.path}`);
+    }
+    exchange.matched(match);
+    if (target.encodedSlash && !match.rule.allowsEncodedSlashes) throw encodedSlashError();
+    const tooLarge = exchange.head.contentLength !== undefined && exchange.head.contentLength > match.rule.maxBodyBytes;
+    if (tooLarge) throw bodyTooLarge(match.rule.maxBodyBytes);
+    addForwarding(exchange, this.#requestIdHeader);
+    generation.serve(exchange);
+  }
+
+  /** RFC 9112 §3.2: an absolute target names the host; else the Host field does. */
+  #destination(head: RequestHead, target: Target, client: ClientConnection): Destination {
+    const { path, routePath, search } = target;
+    const parsed = target.authority ?? (head.host === undefined ? undefined : parseAuthority(head.host));
+    if (parsed === undefined && head.host !== undefined) throw unreadable('the Host field is not a host', 400);
+    const host = parsed?.host ?? client.localAddress;
+    const port = parsed?.port;
+    const authority = port === undefined ? host : `${host}:${port}`;
+    return { host, authority, port: port ?? (parsed === undefined ? client.port : 80), path, routePath, search };
+  }
+
+  // --- refusals outside an exchange ---
+
+  #refuse(res: ServerResponse, error: GatewayError): void {
+    const problem = renderProblem(error);
+    this.#host.context.metrics.error(this.#host.noRoute.row, ERROR_TYPES.indexOf(error.type));
+    if (!error.close) problem.fields.push('connection', 'close');
+    res.writeHead(problem.status, problem.fields);
+    res.end(problem.body);
+  }
+
+  readonly #onConnect = (_req: IncomingMessage, socket: Socket): void => {
+    socket.end(problemBytes(unreadable('CONNECT is not supported', 405)));
+  };
+
+  /** Node could not read what came. The answer, if one can still be given, is the last thing on this connection. */
+  readonly #onClientError = (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket): void => {
+    const refusal = parseRefusal(error);
+    const { exchange } = ClientConnection.of(socket);
+    if (exchange !== null && refusal !== undefined) exchange.abandon(refusal);
+    else if (refusal !== undefined && socket.writable) socket.end(problemBytes(refusal));
+    if (refusal !== undefined) this.#host.context.metrics.error(this.#host.noRoute.row, ERROR_TYPES.indexOf(refusal.type));
+    if (exchange === null || refusal === undefined) socket.destroySoon();
+  };
+
+  #bug(error: unknown): GatewayError {
+    this.#host.context.log.error({ err: error }, 'request failed inside the gateway');
+    return new GatewayError('proxy_internal_error', String(error), { cause: error, close: true });
+  }
+}
+
+/** One listener for all answers: `this` is the answer, so that no closure is made per request. */
+function closeOf(end: (exchange: Exchange) => void): (this: ServerResponse) => void {
+  return function onClose() {
+    end((this as Answer)[EXCHANGE_OF]);
+  };
+}
+
+/** @returns undefined when the client has just gone away. */
+function parseRefusal(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): GatewayError | undefined {
+  switch (error.code) {
+    case 'ECONNRESET':
+    case 'EPIPE':
+    case 'HPE_INVALID_EOF_STATE':
+      return undefined;
+    case 'HPE_HEADER_OVERFLOW':
+      // Without a line end so far it is the target that is too long.
+      return error.rawPacket?.includes(10) === false
+        ? unreadable('the request target is too long (limits.target)', 414)
+        : unreadable('the header block is too large (limits.headers)', 431);
+    case 'HPE_INVALID_METHOD':
+      return unreadable('unknown method', 501);
+    case 'HPE_INVALID_VERSION':
+      return unreadable('only HTTP/1.0 and HTTP/1.1 are spoken here', 505);
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return unreadable('the request did not arrive in time (limits.headersTimeout, limits.requestTimeout)', 408);
+    default:
+      return unreadable('the request is not well-formed HTTP/1.1', 400);
+  }
+}
+
+function unreadable(detail: string, status: number): GatewayError {
+  return new GatewayError('http_request_error', detail, { status, detail, close: true });
+}
+
+function bodyTooLarge(most: number): GatewayError {
+  return new GatewayError('http_request_denied', `request body over ${most} bytes`, {
+    status: 413,
+    detail: `The body is larger than ${most} bytes (limits.body).`,
+    close: true,
+  });
+}

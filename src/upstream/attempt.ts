@@ -1,0 +1,170 @@
+/**
+ * One try at one endpoint: the innermost dispatch. It picks, sends, and when the try is over says how it went, to the
+ * endpoint's row in shared memory, so that balancers, health and metrics of all threads know.
+ */
+import type { Clock } from '../clock.ts';
+import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../data/dispatch.ts';
+import { GatewayError } from '../errors.ts';
+import type { EndpointTable } from '../memory/endpoint-table.ts';
+import type { MetricWriter } from '../memory/metric-table.ts';
+import { Deadline, type TimerWheel } from '../timer-wheel.ts';
+import type { LatencyRecorder } from './endpoint.ts';
+import type { Call, Connection } from './h1/connection.ts';
+import type { Endpoint } from './pool.ts';
+
+/** What every try of a thread shares. */
+export interface UpstreamContext {
+  readonly thread: number;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly table: EndpointTable;
+  readonly metrics: MetricWriter;
+  readonly latency: LatencyRecorder;
+  /** An endpoint has failed often enough in a row for the control plane to look at it. */
+  readonly suspect: (row: number, failures: number, reason: string) => void;
+}
+
+/** The metric of a try that brought no answer; answers count under their status class, 1 to 5. */
+const NO_ANSWER = 0;
+
+export function attemptDispatch(context: UpstreamContext): Dispatch {
+  return (request, handler) => {
+    const { pool } = request;
+    const endpoint = pool.pick(request.exchange, request.tried);
+    request.endpoint = endpoint;
+    if (endpoint === undefined) {
+      handler.onError(
+        new GatewayError('destination_unavailable', `pool '${pool.name}': no endpoint is available`, {
+          retryAfterSeconds: pool.retryAfterSeconds,
+        }),
+      );
+      return;
+    }
+    new Attempt(context, request, handler, endpoint).start();
+  };
+}
+
+class Attempt extends Deadline implements Call, Control {
+  readonly request: UpstreamRequest;
+  connection: Connection | null = null;
+  readonly #context: UpstreamContext;
+  readonly #handler: ResponseHandler;
+  readonly #endpoint: Endpoint;
+  #startedAt = 0;
+  #headAt = 0;
+  #status = 0;
+  #over = false;
+
+  constructor(context: UpstreamContext, request: UpstreamRequest, handler: ResponseHandler, endpoint: Endpoint) {
+    super();
+    this.#context = context;
+    this.request = request;
+    this.#handler = handler;
+    this.#endpoint = endpoint;
+  }
+
+  start(): void {
+    const { clock, wheel, table, thread } = this.#context;
+    this.#startedAt = clock.now();
+    table.begin(this.#endpoint.row, thread);
+    if (this.request.perTryMs > 0) wheel.set(this, this.#startedAt + this.request.perTryMs);
+    this.#handler.onStart(this);
+    // The handler may have given up at once: its client is gone.
+    if (!this.#over) this.#endpoint.connections.start(this);
+  }
+
+  // --- Control ---
+
+  pause(): void {
+    this.connection?.pause();
+  }
+
+  resume(): void {
+    this.connection?.resume();
+  }
+
+  abort(reason: GatewayError): void {
+    if (this.#over) return;
+    this.#letGo();
+    // The client left or time ran out over all tries: no verdict on the endpoint, unless it kept us waiting.
+    this.#end(reason.type === 'http_response_timeout' ? reason : undefined);
+    this.#handler.onError(reason);
+  }
+
+  // --- Deadline: this try's own time is up ---
+
+  override onDue(): void {
+    const reason = new GatewayError('http_response_timeout', `${this.#endpoint.url}: no answer within ${this.request.perTryMs} ms`);
+    this.abort(reason);
+  }
+
+  // --- Call ---
+
+  get cancelled(): boolean {
+    return this.#over;
+  }
+
+  onInformation(status: number, fields: string[]): void {
+    this.#handler.onInformation(status, fields);
+  }
+
+  onHead(status: number, fields: string[]): void {
+    this.#status = status;
+    this.#headAt = this.#context.clock.now();
+    if (this.request.perTryMs > 0) this.#context.wheel.clear(this);
+    this.request.exchange.upstreamMs = this.#headAt - this.#startedAt;
+    this.#handler.onHead(status, fields);
+  }
+
+  onBody(bytes: Buffer): void {
+    this.#handler.onData(bytes);
+  }
+
+  onComplete(trailers: string[] | undefined): void {
+    if (this.#over) return;
+    this.#end(undefined);
+    this.#handler.onEnd(trailers);
+  }
+
+  onFailure(error: GatewayError): void {
+    if (this.#over) return;
+    this.#end(error);
+    this.#handler.onError(error);
+  }
+
+  // --- the end ---
+
+  #letGo(): void {
+    const { connection } = this;
+    this.connection = null;
+    connection?.abandon();
+  }
+
+  /** Exactly once. @param error why there is no whole answer; undefined also when the client left. */
+  #end(error: GatewayError | undefined): void {
+    this.#over = true;
+    const { table, thread, wheel, clock, latency, metrics } = this.#context;
+    const { row } = this.#endpoint;
+    wheel.clear(this);
+    table.end(row, thread);
+    const answered = this.#status !== 0;
+    if (!answered && error === undefined) return;
+    // A refusal of ours (body too large, queue full) says nothing about the endpoint.
+    if (error !== undefined && error.retry === 'never') return;
+    const durationMs = (answered ? this.#headAt : clock.now()) - this.#startedAt;
+    const failed = error !== undefined || this.#status >= 500;
+    metrics.attempt(row, answered ? Math.floor(this.#status / 100) : NO_ANSWER, durationMs);
+    latency.record(row, durationMs, failed);
+    if (failed) this.#blame(error);
+    else table.clearFailures(row);
+  }
+
+  #blame(error: GatewayError | undefined): void {
+    const { passive } = this.request.pool;
+    if (passive === false) return;
+    const failures = this.#context.table.addFailure(this.#endpoint.row);
+    if (failures % passive.consecutiveFailures === 0 || failures === passive.consecutiveFailures) {
+      this.#context.suspect(this.#endpoint.row, failures, error === undefined ? `status ${this.#status}` : error.type);
+    }
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * One TCP or TLS connection to an endpoint, carrying one call at a time. It writes the request, feeds the parser and
+ * knows at any moment whether something of the request was sent, which is what decides about trying again.
+ */
+import net from 'node:net';
+import tls from 'node:tls';
+import type { GatewayError } from '../../errors.ts';
+import { Deadline } from '../../timer-wheel.ts';
+import type { UpstreamRequest } from '../../data/dispatch.ts';
+import { badAnswer, brokenConnection, connectFault, connectTimeout } from '../faults.ts';
+import type { Connections } from './connections.ts';
+import { RequestBody } from './request-body.ts';
+import { ResponseParser, type ResponseSink } from './response-parser.ts';
+
+/** What a connection carries, and who hears how it goes. Exactly one of `onComplete` and `onFailure` is the last word. */
+export interface Call {
+  readonly request: UpstreamRequest;
+  /** Set while a connection carries it. */
+  connection: Connection | null;
+  /** Given up by its owner: a waiting call is then skipped. */
+  readonly cancelled: boolean;
+  onInformation(status: number, fields: string[]): void;
+  onHead(status: number, fields: string[]): void;
+  /** The bytes are ours only until this returns. */
+  onBody(bytes: Buffer): void;
+  onComplete(trailers: string[] | undefined): void;
+  onFailure(error: GatewayError): void;
+}
+
+const READ_BYTES = 64 * 1024;
+/** Reads are handled before the next one starts, so all connections of a thread share one buffer. */
+let readBuffer: Buffer | undefined;
+
+export class Connection extends Deadline implements ResponseSink {
+  readonly #owner: Connections;
+  readonly #socket: net.Socket;
+  readonly #parser: ResponseParser;
+  #call: Call | null;
+  #body: RequestBody | null = null;
+  #connected = false;
+  #closed = false;
+  #served = 0;
+  /** The answer is whole and allows another call; set until the bytes just read are used up. */
+  #released = false;
+
+  /** Opens a connection for a call that is carried as soon as it is there. */
+  constructor(owner: Connections, first: Call) {
+    super();
+    this.#owner = owner;
+    this.#call = first;
+    first.connection = this;
+    this.#parser = new ResponseParser(this, owner.limits);
+    this.#socket = owner.tls === undefined ? this.#connectTcp() : this.#connectTls(owner.tls);
+    this.#socket.on('end', this.#onEnd);
+    this.#socket.on('error', this.#onError);
+    this.#socket.on('close', this.#onClose);
+    owner.wheel.set(this, owner.clock.now() + owner.settings.connectTimeout);
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Carries a call on a connection that was idle. */
+  carry(call: Call): void {
+    this.#call = call;
+    call.connection = this;
+    this.#owner.wheel.clear(this);
+    this.#write(call.request);
+  }
+
+  /** The call's owner has given up: whatever is under way ends here, unheard. */
+  abandon(): void {
+    this.#call = null;
+    this.close();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#parser.stop();
+    this.#body?.stop();
+    this.#body = null;
+    this.#owner.wheel.clear(this);
+    this.#socket.destroy();
+    this.#owner.onClosed(this);
+  }
+
+  /** Idle for too long, or not connected in time. */
+  override onDue(): void {
+    if (this.#connected) this.close();
+    else this.#fail(connectTimeout(this.#owner.url, this.#owner.settings.connectTimeout));
+  }
+
+  // --- opening ---
+
+  #connectTcp(): net.Socket {
+    readBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
+    const socket = net.connect({
+      host: this.#owner.host,
+      port: this.#owner.port,
+      noDelay: true,
+      keepAlive: true,
+      // Straight from the kernel into one buffer: no stream, no allocation per read.
+      onread: {
+        buffer: readBuffer,
+        callback: (length, buffer) => {
+          this.#read((buffer as Buffer).subarray(0, length));
+          return true;
+        },
+      },
+    });
+    socket.on('connect', this.#onConnected);
+    return socket;
+  }
+
+  #connectTls(options: tls.ConnectionOptions): net.Socket {
+    const session = this.#owner.session;
+    const socket = tls.connect({
+      host: this.#owner.host,
+      port: this.#owner.port,
+      ALPNProtocols: ['http/1.1'],
+      ...options,
+      ...(session === undefined ? {} : { session }),
+    });
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true);
+    socket.on('session', (ticket: Buffer) => {
+      this.#owner.session = ticket;
+    });
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('secureConnect', this.#onConnected);
+    return socket;
+  }
+
+  readonly #onConnected = (): void => {
+    if (this.#closed) return;
+    this.#connected = true;
+    this.#owner.wheel.clear(this);
+    this.#owner.onOpened();
+    const call = this.#call;
+    if (call === null) this.#becomeIdle();
+    else this.#write(call.request);
+  };
+
+  // --- one call ---
+
+  #write(request: UpstreamRequest): void {
+    this.#released = false;
+    this.#served++;
+    this.#parser.expect(request.method === 'HEAD');
+    const { body } = request;
+    const head = serialiseHead(request);
+    if (body === null) {
+      this.#socket.write(head, 'latin1');
+      return;
+    }
+    this.#socket.cork();
+    this.#socket.write(head, 'latin1');
+    if (Buffer.isBuffer(body)) this.#socket.write(body);
+    else this.#body = new RequestBody(body, this.#socket, request, this.#onBodyRefused);
+    this.#socket.uncork();
+  }
+
+  readonly #onBodyRefused = (error: GatewayError): void => {
+    this.#fail(error);
+  };
+
+  #read(bytes: Buffer): void {
+    if (this.#closed) return;
+    try {
+      this.#parser.read(bytes);
+    } catch (error) {
+      this.#fail(badAnswer(this.#owner.url, error));
+      return;
+    }
+    // Only now: bytes after the answer, in the same read, must not meet the next call.
+    if (this.#released && !this.#closed) this.#becomeIdle();
+  }
+
+  onInformation(status: number, fields: string[]): void {
+    this.#call?.onInformation(status, fields);
+  }
+
+  onHead(status: number, fields: string[]): void {
+    this.#call?.onHead(status, fields);
+  }
+
+  onBody(bytes: Buffer): void {
+    this.#call?.onBody(bytes);
+  }
+
+  onComplete(trailers: string[] | undefined, reusable: boolean): void {
+    const call = this.#call;
+    this.#call = null;
+    // An answer that came before the whole request was sent leaves the rest unsent: the connection is spoilt.
+    const sent = this.#body === null || this.#body.finished;
+    const worn = this.#owner.settings.maxRequests > 0 && this.#served >= this.#owner.settings.maxRequests;
+    if (reusable && sent && !worn && call !== null) {
+      this.#body = null;
+      this.#released = true;
+    }
+    if (call !== null) {
+      call.connection = null;
+      call.onComplete(trailers);
+    }
+    if (!this.#released) this.close();
+  }
+
+  #becomeIdle(): void {
+    this.#released = false;
+    this.#owner.onIdle(this);
+  }
+
+  // --- ending ---
+
+  #fail(error: GatewayError): void {
+    const call = this.#call;
+    this.#call = null;
+    this.close();
+    if (call === null) return;
+    call.connection = null;
+    call.onFailure(error);
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#closed) return;
+    if (this.#parser.finish()) return;
+    this.#fail(brokenConnection(this.#owner.url, this.#parser.started));
+  };
+
+  readonly #onError = (error: NodeJS.ErrnoException): void => {
+    // After close() an error only says what we know; without this listener it would end the process.
+    if (this.#closed) return;
+    this.#fail(
+      this.#connected
+        ? brokenConnection(this.#owner.url, this.#parser.started, error)
+        : connectFault(error, this.#owner.url, this.#owner.tls !== undefined),
+    );
+  };
+
+  readonly #onClose = (): void => {
+    if (this.#closed) return;
+    this.#fail(brokenConnection(this.#owner.url, this.#parser.started));
+  };
+}
+
+/** The request line and fields. Framing is written here alone, from what the body is. */
+function serialiseHead(request: UpstreamRequest): string {
+  const { fields } = request;
+  let head = `${request.method} ${request.target} HTTP/1.1\r\n`;
+  for (let at = 0; at < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
+  return `${head}${framing(request)}\r\n`;
+}
+
+/** RFC 9110 §8.6: a length for what has a body or whose method expects one. */
+function framing({ body, contentLength, method }: UpstreamRequest): string {
+  if (body === null) return method === 'POST' || method === 'PUT' || method === 'PATCH' ? 'content-length: 0\r\n' : '';
+  if (Buffer.isBuffer(body)) return `content-length: ${body.length}\r\n`;
+  return contentLength === undefined ? 'transfer-encoding: chunked\r\n' : `content-length: ${contentLength}\r\n`;
+}

@@ -1,0 +1,78 @@
+/**
+ * Carries a streamed request body from the client to the upstream with back-pressure: what the upstream does not take,
+ * the client is not asked for. Chunked bodies are framed anew; they are counted, since nobody announced their size.
+ */
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { GatewayError } from '../../errors.ts';
+import type { UpstreamRequest } from '../../data/dispatch.ts';
+
+export class RequestBody {
+  /** All of it is with the upstream. */
+  finished = false;
+  readonly #source: Readable;
+  readonly #socket: Socket;
+  readonly #chunked: boolean;
+  readonly #most: number;
+  readonly #refuse: (error: GatewayError) => void;
+  #bytes = 0;
+
+  constructor(source: Readable, socket: Socket, request: UpstreamRequest, refuse: (error: GatewayError) => void) {
+    this.#source = source;
+    this.#socket = socket;
+    this.#chunked = request.contentLength === undefined;
+    this.#most = request.maxBodyBytes;
+    this.#refuse = refuse;
+    // What has already been read leaves with the head, in one write.
+    const ready = source.read() as Buffer | null;
+    if (ready !== null) this.#onData(ready);
+    source.on('data', this.#onData);
+    source.on('end', this.#onEnd);
+    socket.on('drain', this.#onDrain);
+    // Attaching a listener starts the flow only where it was never stopped.
+    source.resume();
+  }
+
+  /** Lets go of both sides; the rest of the body stays with the client. */
+  stop(): void {
+    this.#source.off('data', this.#onData);
+    this.#source.off('end', this.#onEnd);
+    this.#socket.off('drain', this.#onDrain);
+    if (!this.finished) this.#source.pause();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#most) {
+      this.#refuse(
+        new GatewayError('http_request_denied', `request body over ${this.#most} bytes`, {
+          status: 413,
+          detail: `The body is larger than ${this.#most} bytes (limits.body).`,
+          close: true,
+        }),
+      );
+      return;
+    }
+    if (!this.#write(chunk)) this.#source.pause();
+  };
+
+  #write(chunk: Buffer): boolean {
+    if (!this.#chunked) return this.#socket.write(chunk);
+    this.#socket.cork();
+    this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+    this.#socket.write(chunk);
+    const more = this.#socket.write('\r\n', 'latin1');
+    this.#socket.uncork();
+    return more;
+  }
+
+  readonly #onDrain = (): void => {
+    if (!this.finished) this.#source.resume();
+  };
+
+  readonly #onEnd = (): void => {
+    if (this.#chunked) this.#socket.write('0\r\n\r\n', 'latin1');
+    this.finished = true;
+    this.stop();
+  };
+}

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { FakeClock } from '../../test/support/fake-clock.ts';
+import { EndpointTable } from '../memory/endpoint-table.ts';
+import { LATENCY_DECAY_MS, LatencyAverages } from './latency.ts';
+
+function averages() {
+  const table = EndpointTable.allocate(1, 4);
+  const clock = new FakeClock();
+  const latency = new LatencyAverages(table, clock);
+  const record = (durationMs: number, failed = false) => {
+    latency.record(1, durationMs, failed);
+    return table.averageMs(1);
+  };
+  return { table, clock, record };
+}
+
+describe('latency averages', () => {
+  it('begin with the first answer, and know when it was', () => {
+    const { table, clock, record } = averages();
+    expect(record(20)).toBe(20);
+    expect(table.averageAt(1)).toBe(clock.now());
+    expect(table.averageMs(0)).toBe(0);
+  });
+
+  it('jump up at once and come down by age', () => {
+    const { clock, record } = averages();
+    record(10);
+    expect(record(500)).toBe(500);
+    clock.advance(LATENCY_DECAY_MS);
+    expect(record(10)).toBeCloseTo(10 + 490 / Math.E);
+  });
+
+  it('move little by many answers in a short time', () => {
+    const { clock, record } = averages();
+    record(100);
+    for (let answers = 0; answers < 100; answers++) {
+      clock.advance(1);
+      record(10);
+    }
+    expect(record(10)).toBeGreaterThan(95);
+  });
+
+  it('take a fast failure for a slow answer', () => {
+    const { record } = averages();
+    record(5);
+    expect(record(1, true)).toBe(1_000);
+  });
+
+  it('take a failure for slower than the average, also in a slow pool', () => {
+    const { record } = averages();
+    record(3_000);
+    expect(record(1, true)).toBe(6_000);
+    expect(record(1, true)).toBe(10_000);
+    expect(record(1, true)).toBe(10_000);
+  });
+
+  it('keep the time that a slow failure really took', () => {
+    const { record } = averages();
+    expect(record(30_000, true)).toBe(30_000);
+  });
+
+  it('know an answer that took no time', () => {
+    const { record } = averages();
+    expect(record(0)).toBeGreaterThan(0);
+  });
+});

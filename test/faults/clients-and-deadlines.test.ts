@@ -1,0 +1,190 @@
+/** Clients that leave, stall or half-close, and upstreams that never answer: nothing is held for them. */
+import { createHash } from 'node:crypto';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
+import { ask, RawConnection, request } from '../support/raw-client.ts';
+import { timed, until } from '../support/until.ts';
+import { byPath, hang, slow, startUpstream, type Answer, type Upstream } from '../support/upstream.ts';
+
+const MIB = 1024 * 1024;
+let upstream: Upstream;
+let gateway: GatewayFixture;
+
+/** Writes until told to wait; 64 MiB in all. */
+const large: Answer = (_request, response) => {
+  const chunk = Buffer.alloc(64 * 1024, 'x');
+  let left = 1_024;
+  const write = () => {
+    while (left > 0) {
+      left -= 1;
+      if (left === 0) return response.end(chunk);
+      if (!response.write(chunk)) return void response.once('drain', write);
+    }
+  };
+  write();
+};
+
+/** Answers with the digest of what it got. */
+const digest: Answer = (incoming, response) => {
+  const hash = createHash('sha256');
+  let length = 0;
+  incoming.on('data', (chunk: Buffer) => {
+    hash.update(chunk);
+    length += chunk.length;
+  });
+  incoming.on('end', () => response.end(JSON.stringify({ length, sha256: hash.digest('hex') })));
+};
+
+/** A first event, then silence. */
+const stream: Answer = (_request, response) => {
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  response.write('data: first\n\n');
+};
+
+beforeAll(async () => {
+  upstream = await startUpstream('deadlines', byPath({ hang, slow: slow(200), large, digest, stream }));
+  const pool = { endpoints: [upstream.url], health: { passive: false } };
+  gateway = await gatewayFixture({
+    gateway: { accessLog: { enabled: false } },
+    files: {
+      'deadlines.yaml': {
+        pools: { deadlines: pool },
+        routes: [
+          { name: 'open', match: { path: '/*' }, pool: 'deadlines', limits: { body: 'none' } },
+          { name: 'short', match: { path: '/short/*' }, pool: 'deadlines', timeout: { head: '500ms' } },
+          { name: 'small', match: { path: '/small/*' }, pool: 'deadlines', limits: { body: '1KiB' } },
+        ],
+      },
+    },
+  });
+});
+
+beforeEach(() => upstream.clear());
+
+describe('a client that leaves', () => {
+  it('while it waits for the head, its upstream request is aborted within 100 ms', async () => {
+    const connection = await RawConnection.open(gateway.port);
+    connection.send(request('GET', '/hang', 'any.test'));
+    await until(() => upstream.seen.length === 1, 'the request at the upstream');
+    connection.reset();
+    const { ms } = await timed(() => until(() => upstream.aborted === 1, 'the abort at the upstream'));
+    expect(ms).toBeLessThan(100);
+  });
+
+  it('in the middle of a download, its upstream request is aborted within 100 ms', async () => {
+    const connection = await RawConnection.open(gateway.port);
+    connection.send(request('GET', '/large', 'any.test'));
+    await connection.wait(() => connection.received.length > 100_000, 'the first bytes');
+    connection.reset();
+    const { ms } = await timed(() => until(() => upstream.aborted === 1, 'the abort at the upstream'));
+    expect(ms).toBeLessThan(100);
+  });
+
+  it('in the middle of an event stream, its upstream request is aborted within 100 ms', async () => {
+    const connection = await RawConnection.open(gateway.port);
+    connection.send(request('GET', '/stream', 'any.test'));
+    await connection.wait(() => connection.received.includes('data: first'), 'the first event');
+    connection.close();
+    const { ms } = await timed(() => until(() => upstream.aborted === 1, 'the abort at the upstream'));
+    expect(ms).toBeLessThan(100);
+  });
+
+  it('in the middle of an upload, its upstream request never completes', async () => {
+    const connection = await RawConnection.open(gateway.port);
+    connection.send(`POST /digest HTTP/1.1\r\nHost: any.test\r\nContent-Length: 1000\r\n\r\nhalf`);
+    await until(() => upstream.requests === 1, 'the head at the upstream');
+    connection.reset();
+    await until(() => upstream.aborted === 1, 'the abort at the upstream');
+  });
+
+  it('a hundred times leaves no connection to the upstream behind', async () => {
+    const connections = await Promise.all(Array.from({ length: 100 }, () => RawConnection.open(gateway.port)));
+    for (const connection of connections) connection.send(request('GET', '/hang', 'any.test'));
+    await until(() => upstream.seen.length === 100, 'all requests at the upstream');
+    for (const connection of connections) connection.reset();
+    await until(() => upstream.aborted === 100, 'all aborts at the upstream');
+    await until(() => upstream.open <= 1, 'no connection in use');
+  });
+});
+
+describe('a client that says no more', () => {
+  it('but half-closes behind its request, still gets its answer', async () => {
+    const { responses } = await ask(gateway.port, request('GET', '/slow', 'any.test'), { halfClose: true });
+    expect(responses.map(({ status }) => status)).toEqual([200]);
+  });
+
+  it('in the middle of its body, gets 400 or the close, and the upstream no whole request', async () => {
+    const bytes = 'POST /echo HTTP/1.1\r\nHost: any.test\r\nContent-Length: 10\r\n\r\nhalf';
+    const { responses, closed } = await ask(gateway.port, bytes, { halfClose: true, answers: 0 });
+    expect(responses.map(({ status }) => status).filter((status) => status !== 400)).toEqual([]);
+    expect(closed).not.toBe('open');
+    expect(upstream.seen).toEqual([]);
+  });
+
+  it('a hundred that stall in a download cost no more than their buffers', async () => {
+    const readers = 100;
+    const before = process.memoryUsage().rss;
+    const connections = await Promise.all(Array.from({ length: readers }, () => RawConnection.open(gateway.port)));
+    for (const connection of connections) {
+      connection.socket.pause();
+      connection.send(request('GET', '/large', 'any.test'));
+    }
+    await until(() => upstream.requests === readers, 'all requests at the upstream');
+    // What is written until the kernel's buffers are full; then nobody may go on.
+    let last = -1;
+    await until(() => {
+      const now = process.memoryUsage().rss;
+      const isStill = Math.abs(now - last) < MIB / 4;
+      last = now;
+      return isStill;
+    }, 'memory at rest');
+    const eachKiB = (process.memoryUsage().rss - before) / readers / 1024;
+    for (const connection of connections) connection.reset();
+    // 256 KiB are the gateway's; the service, in this process too, holds as much again.
+    expect(eachKiB).toBeLessThan(512);
+  });
+});
+
+describe('an upstream that never answers', () => {
+  it('costs its clients the route’s limit and not 10 % more, and leaves nothing behind', async () => {
+    const asked = Array.from({ length: 50 }, () =>
+      timed(() => ask(gateway.port, request('GET', '/short/hang', 'any.test'))),
+    );
+    for (const { value, ms } of await Promise.all(asked)) {
+      expect(value.responses[0]?.status).toBe(504);
+      expect(ms).toBeGreaterThan(450);
+      expect(ms).toBeLessThan(500 * 1.1 + 150);
+    }
+    await until(() => upstream.open <= 1, 'no connection in use');
+  });
+});
+
+describe('a large body', () => {
+  it('goes up unharmed', async () => {
+    const body = Buffer.alloc(8 * MIB);
+    for (let at = 0; at < body.length; at += 4) body.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
+    const response = await fetch(`${gateway.url}/digest`, { method: 'POST', body });
+    expect(await response.json()).toEqual({ length: body.length, sha256: createHash('sha256').update(body).digest('hex') });
+  });
+
+  it('comes down unharmed', async () => {
+    const response = await fetch(`${gateway.url}/large`);
+    expect((await response.arrayBuffer()).byteLength).toBe(64 * MIB);
+  });
+
+  it.each([
+    ['with a length', 'Content-Length: 1025\r\n\r\n'],
+    ['in chunks', `Transfer-Encoding: chunked\r\n\r\n401\r\n${'x'.repeat(0x401)}\r\n0\r\n\r\n`],
+  ])('one byte over the limit is 413, %s, and the upstream sees no whole request', async (_, rest) => {
+    const { responses, closed } = await ask(gateway.port, `POST /small/x HTTP/1.1\r\nHost: any.test\r\n${rest}`, { answers: 0 });
+    expect(responses.map(({ status }) => status)).toEqual([413]);
+    expect(responses[0]?.field('connection')).toBe('close');
+    expect(closed).not.toBe('open');
+    expect(upstream.seen).toEqual([]);
+  });
+
+  it('of exactly the limit passes', async () => {
+    const { responses } = await ask(gateway.port, request('POST', '/small/x', 'any.test', [], 'x'.repeat(1024)));
+    expect(responses[0]?.status).toBe(200);
+  });
+});

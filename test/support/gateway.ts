@@ -1,0 +1,101 @@
+/**
+ * The real gateway in a test: a directory of configuration files, the control plane in this process, data threads of
+ * its own, free ports on loopback. What it logs is kept, what it opened is closed when the test ends.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { startGateway } from '../../src/control/gateway.ts';
+import type { ControlLog } from '../../src/control/log.ts';
+import { spawnWorker, type SpawnThread, type ThreadLine } from '../../src/control/thread-line.ts';
+import { cleanup } from './cleanup.ts';
+
+export type FileContent = string | object;
+
+export interface GatewayFixtureOptions {
+  /** gateway.yaml, over what the fixture needs: one listener and the admin server on free ports, one thread, no drain delay. */
+  readonly gateway?: object;
+  /** Files of routes.d by name, as text or as an object: JSON is YAML. */
+  readonly files: Readonly<Record<string, FileContent>>;
+}
+
+export interface GatewayFixture {
+  readonly port: number;
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly dir: string;
+  /** What the control plane logged. */
+  readonly logs: readonly LogLine[];
+  /** Replaces one file of routes.d (or `../gateway.yaml`); nothing is reloaded yet. */
+  write(file: string, content: FileContent): Promise<void>;
+  remove(file: string): Promise<void>;
+  /** Asks the admin server to reload; its answer. */
+  reload(): Promise<{ status: number; body: string }>;
+  /** Asks the admin server. */
+  admin(path: string): Promise<{ status: number; body: string }>;
+  /** As SIGTERM: drains, then closes. Resolves when nothing is left. */
+  close(): Promise<void>;
+  /** Every data thread that was ever started, the latest last: `threads[0].terminate()` is its crash. */
+  readonly threads: readonly ThreadLine[];
+}
+
+export type LogLine = Readonly<Record<string, unknown>> & { readonly level: string; readonly msg: string };
+
+export async function gatewayFixture({ gateway = {}, files }: GatewayFixtureOptions): Promise<GatewayFixture> {
+  const dir = await mkdtemp(join(tmpdir(), 'aya-'));
+  const write = async (file: string, content: FileContent) => {
+    const path = join(dir, 'routes.d', file);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content, null, 2));
+  };
+  await write('../gateway.yaml', { ...NEEDED, ...gateway });
+  for (const [file, content] of Object.entries(files)) await write(file, content);
+
+  const logs: LogLine[] = [];
+  const threads: ThreadLine[] = [];
+  const spawn: SpawnThread = (data) => {
+    const thread = spawnWorker(data);
+    threads.push(thread);
+    return thread;
+  };
+  const running = await startGateway({ dir, log: keep(logs), spawn });
+  let closed: Promise<void> | undefined;
+  const close = () => (closed ??= running.close());
+  cleanup(async () => {
+    await close();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const port = running.ports[0]!;
+  const adminUrl = `http://127.0.0.1:${running.adminPort}`;
+  const admin = async (path: string, method = 'GET') => {
+    const response = await fetch(adminUrl + path, { method });
+    return { status: response.status, body: await response.text() };
+  };
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    adminUrl,
+    dir,
+    logs,
+    write,
+    remove: (file) => rm(join(dir, 'routes.d', file)),
+    reload: () => admin('/reload', 'POST'),
+    admin,
+    close,
+    threads,
+  };
+}
+
+const NEEDED = {
+  listen: [{ host: '127.0.0.1', port: 0 }],
+  threads: 1,
+  admin: { host: '127.0.0.1', port: 0 },
+  drain: { delay: '0ms', timeout: '5s' },
+};
+
+/** The control plane’s log, kept as objects. */
+function keep(logs: LogLine[]): ControlLog {
+  const line = (level: string) => (fields: object, msg: string) => void logs.push({ ...fields, level, msg });
+  return { info: line('info'), warn: line('warn'), error: line('error') };
+}
