@@ -89,8 +89,10 @@ async function answers200(url: string): Promise<boolean> {
   }
 }
 
+/** The line that names an error, for a stack trace ends in places; else the last few. */
 function lastWords(log: string): string {
-  return readFileSync(log, 'utf8').trim().split('\n').slice(-5).join(' | ') || 'it said nothing';
+  const lines = readFileSync(log, 'utf8').trim().split('\n');
+  return (lines.find((line) => /error\b.*:/i.test(line)) ?? lines.slice(-5).join(' ')) || 'it said nothing';
 }
 
 /** CPU time of the process and all its descendants since they started, in µs; threads count, and ended children. */

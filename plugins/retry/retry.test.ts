@@ -340,6 +340,7 @@ describe('a client that leaves', () => {
     const body = new PassThrough();
     const { heard, tries } = send([200], { method: 'PUT', body, contentLength: 4 });
     heard.control!.abort(CLIENT_LEFT);
+    expect(body.listenerCount('data')).toBe(0);
     body.end('body');
     await new Promise((resolve) => setImmediate(resolve));
     expect(tries()).toBe(0);

@@ -15,8 +15,10 @@ const MAX_SYNTAX_ERRORS = 10;
 export type Path = readonly (string | number)[];
 
 /** JSON pointer (RFC 6901): the key under which positions are kept, and ajv's own notation. */
-export const pointer = (path: Path): string => path.map((part) => `/${escapePointer(String(part))}`).join('');
-const escapePointer = (part: string) => part.replaceAll('~', '~0').replaceAll('/', '~1');
+export const pointer = (path: Path): string => path.reduce<string>(child, '');
+
+export const child = (at: string, key: string | number): string =>
+  `${at}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 
 /** One file, read. */
 export class Document {
@@ -90,9 +92,10 @@ export class Document {
 function withoutValues(message: string, fromEnv: readonly EnvironmentValue[]): string {
   let safe = message;
   for (const { name, value } of fromEnv) {
-    if (value === '') continue;
+    if (value === '' || value === 'true' || value === 'false') continue;
+    const literal = value.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
     // A short value is also part of innocent words: it must begin where no word goes on.
-    const pattern = new RegExp(`${value.length < 4 ? '(?<![\\p{L}\\p{N}])' : ''}${RegExp.escape(value)}`, 'gu');
+    const pattern = new RegExp(value.length < 4 ? `(?<![\\p{L}\\p{N}])${literal}` : literal, 'gu');
     safe = safe.replace(pattern, () => `\${${name}}`);
   }
   return safe;
@@ -133,7 +136,8 @@ export function readDocument(file: string, text: string, env: Environment): Read
   const reader = new Reader(file, source, env, where);
   try {
     reader.read(
-      parseAllDocuments(source, { lineCounter: lines, version: '1.2', schema: 'core', merge: false, prettyErrors: false }),
+      // Keys written twice are found by #map, which knows both places.
+      parseAllDocuments(source, { lineCounter: lines, version: '1.2', schema: 'core', merge: false, uniqueKeys: false, prettyErrors: false }),
     );
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
@@ -190,9 +194,7 @@ class Reader {
 
   #refuseSyntax(document: YamlDocument.Parsed): boolean {
     const seen = new Set<number>();
-    for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
-      // Reported by #map, where both places are known.
-      if (code === 'DUPLICATE_KEY') continue;
+    for (const { message, pos } of [...document.errors, ...document.warnings]) {
       const position = this.#where(pos[0]);
       if (seen.has(position.line) || seen.size === MAX_SYNTAX_ERRORS) continue;
       seen.add(position.line);
@@ -215,7 +217,7 @@ class Reader {
       return this.refuse(position, `alias '*${node.source}': aliases are not supported`, 'write it out, or use defaults in gateway.yaml');
     }
     if (isMap(node)) return this.#map(node.items, at, depth);
-    if (isSeq(node)) return node.items.map((item, index) => this.#plain(item, `${at}/${index}`, depth + 1));
+    if (isSeq(node)) return node.items.map((item, index) => this.#plain(item, child(at, index), depth + 1));
     if (isScalar(node)) return this.#scalar(node, position);
     return null;
   }
@@ -230,7 +232,7 @@ class Reader {
         continue;
       }
       if (!this.#acceptsKey(name, position)) continue;
-      const path = `${at}/${escapePointer(name)}`;
+      const path = child(at, name);
       const before = this.#keys.get(path);
       if (before !== undefined) {
         this.refuse(position, `key '${name}' is written twice: first at ${before.line}:${before.column}`);

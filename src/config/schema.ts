@@ -19,8 +19,11 @@ const oneOrMany = <Item extends TSchema>(item: Item, description: string) =>
   Type.Union([item, Type.Array(item, { minItems: 1 })], { description });
 
 const Text = (description: string) => Type.String({ minLength: 1, description });
+/** What may name a pool or a route. */
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
 const Name = (description: string) =>
-  Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 128, description });
+  Type.String({ pattern: NAME.source, maxLength: 128, title: 'name', examples: ['orders'], description });
 const Port = (description: string) => Type.Integer({ minimum: 0, maximum: 65535, description });
 
 // --- pools -----------------------------------------------------------------------------------------------------------
@@ -28,6 +31,8 @@ const Port = (description: string) => Type.Integer({ minimum: 0, maximum: 65535,
 const EndpointObject = object({
   url: Type.String({
     pattern: '^https?://[^/?#@\\s]+/?$',
+    title: 'URL',
+    examples: ['http://10.0.0.11:8080'],
     description: 'Scheme, host and port of one instance, such as http://10.0.0.11:8080. No path, no credentials.',
   }),
   weight: Type.Integer({ minimum: 0, maximum: 1000, default: 1, description: 'Its share against the others; 0 takes no traffic.' }),
@@ -41,8 +46,8 @@ const EndpointSchema = Type.Union([EndpointObject.properties.url, EndpointObject
 const TextPattern = object({ regex: Text('A regular expression (RE2 syntax: linear time, no backreferences).') });
 
 const HttpCheck = {
-  path: Type.String({ pattern: '^/', default: '/', description: 'What to ask for.' }),
-  method: Type.String({ pattern: '^[A-Z]+$', default: 'GET', description: 'With which method.' }),
+  path: Type.String({ pattern: '^/', title: 'path', examples: ['/healthz'], default: '/', description: 'What to ask for.' }),
+  method: Type.String({ pattern: '^[A-Z]+$', title: 'method', examples: ['GET', 'HEAD'], default: 'GET', description: 'With which method.' }),
   headers: Type.Record(Type.String(), Type.String(), { default: {}, description: 'Further request fields, such as host.' }),
   expect: settings(
     {
@@ -144,6 +149,8 @@ const PoolLimitsSchema = settings(
 /** `{ hash: … }`: where the key of a hash balancer comes from. */
 const HashSchema = object({
   hash: Type.String({
+    title: 'hash key',
+    examples: ['header:x-user', 'cookie:session', 'path'],
     pattern: '^(header:[^\\s:]+|cookie:[^\\s;=]+|query:\\S+|path|consumer|ip|url)$',
     description: 'header:NAME, cookie:NAME, query:NAME, path, url, ip or consumer. A request without it is spread at random.',
   }),
@@ -209,11 +216,16 @@ const Conditions = (description: string) => Type.Record(Type.String(), Condition
 export const MatchSchema = object({
   host: Type.Optional(oneOrMany(Text('api.example.com, or *.example.com for any name below it.'), 'Host names, without port.')),
   path: Type.Optional(
-    Type.Union([Type.String({ pattern: '^/', description: '/x exactly, or /x/* for /x and all below it.' }), TextPattern], {
+    Type.Union([Type.String({
+        pattern: '^/',
+        title: 'path',
+        examples: ['/orders', '/orders/*'],
+        description: '/x exactly, or /x/* for /x and all below it.',
+      }), TextPattern], {
       description: 'Exact path, whole-segment prefix (/x/*), or { regex: … } over the whole path. Default: every path.',
     }),
   ),
-  methods: Type.Optional(Type.Array(Type.String({ pattern: '^[A-Z][A-Z-]*$' }), { minItems: 1, description: 'Default: every method.' })),
+  methods: Type.Optional(Type.Array(Type.String({ pattern: '^[A-Z][A-Z-]*$', title: 'method', examples: ['GET', 'POST'] }), { minItems: 1, description: 'Default: every method.' })),
   headers: Type.Optional(Conditions('All must hold.')),
   query: Type.Optional(Conditions('All must hold; of a repeated parameter the first value counts.')),
   cookies: Type.Optional(Conditions('All must hold.')),
@@ -272,21 +284,24 @@ const routeSettings = (concerns: Record<string, TSchema>) => ({
   ...Object.fromEntries(Object.entries(concerns).map(([key, schema]) => [key, Type.Optional(schema)])),
 });
 
+/** One route. @param concerns route keys of the plugins. */
+export const routeSchema = (concerns: Record<string, TSchema>) =>
+  object({
+    name: Name('Names the route in logs, metrics and the command line.'),
+    match: Type.Optional(
+      oneOrMany(MatchSchema, 'Which requests: conditions that must all hold, or a list of which any may.'),
+    ),
+    pool: Type.Optional(Text('The pool that serves it.')),
+    ...routeSettings(concerns),
+  });
+
 /** One file of routes.d. @param concerns route keys of the plugins. */
 export const routeFileSchema = (concerns: Record<string, TSchema>, balancers: readonly string[]) =>
   object({
-    pools: Type.Optional(Type.Record(Type.String(), poolSchema(balancers), { description: 'Services and their instances, by name.' })),
-    routes: Type.Optional(
-      Type.Array(
-        object({
-          name: Name('Names the route in logs, metrics and the command line.'),
-          match: Type.Optional(oneOrMany(MatchSchema, 'Which requests: conditions that must all hold, or a list of which any may.')),
-          pool: Type.Optional(Text('The pool that serves it.')),
-          ...routeSettings(concerns),
-        }),
-        { description: 'Which requests go where.' },
-      ),
+    pools: Type.Optional(
+      Type.Record(Type.String(), poolSchema(balancers), { description: 'Services and their instances, by name.' }),
     ),
+    routes: Type.Optional(Type.Array(routeSchema(concerns), { description: 'Which requests go where.' })),
   });
 
 // --- gateway.yaml ----------------------------------------------------------------------------------------------------
@@ -364,7 +379,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       },
       'Overload of the gateway itself.',
     ),
-    requestIdHeader: Type.String({ default: 'x-request-id', pattern: '^[a-z0-9-]+$', description: 'Carries the request id.' }),
+    requestIdHeader: Type.String({ default: 'x-request-id', pattern: '^[a-z0-9-]+$', title: 'field name in lower case', examples: ['x-request-id'], description: 'Carries the request id.' }),
     defaults: Type.Optional(object(routeSettings(concerns), 'Settings of every route; a route overrides them key by key.')),
   });
 

@@ -76,6 +76,7 @@ export const StatusRange = (description: string, written?: string) =>
         { type: 'integer', minimum: 100, maximum: 599 },
       ],
       title: 'status range',
+      examples: ['200-399', 204],
       description,
       ...(written === undefined ? {} : { default: written }),
     } as never) as TUnsafe<string | number>,

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { FromThread, GenerationPlan, ListenerConfig } from '../data/messages.ts';
+import type { ConnectionTable } from '../memory/connection-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import { DataThread } from './data-thread.ts';
@@ -22,6 +23,7 @@ export interface SupervisorParts {
   readonly threads: number;
   readonly endpoints: EndpointTable;
   readonly metrics: MetricTable;
+  readonly connections: ConnectionTable;
   readonly spawn: SpawnThread;
   readonly clock: Clock;
   readonly log: ControlLog;
@@ -139,7 +141,7 @@ export class Supervisor {
   }
 
   #seat(thread: number): DataThread {
-    const { threads, clock, endpoints, metrics, spawn } = this.#parts;
+    const { threads, clock, endpoints, metrics, connections, spawn } = this.#parts;
     return new DataThread({
       thread,
       clock,
@@ -149,6 +151,7 @@ export class Supervisor {
           threads,
           endpoints: endpoints.buffers,
           metrics: metrics.buffers,
+          connections: connections.shared,
           heartbeats: this.#heartbeats.buffer,
         }),
       onMessage: (message) => this.#receive(thread, message),
@@ -198,6 +201,7 @@ export class Supervisor {
   #gone(thread: number, reason: string): void {
     this.#parts.endpoints.forgetThread(thread);
     this.#parts.metrics.forgetThread(thread);
+    this.#parts.connections.resetThread(thread);
     this.#holders.releaseThread(thread);
     if (!this.#isRunning) return;
     const seat = this.#seats[thread]!;

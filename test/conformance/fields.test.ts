@@ -18,7 +18,10 @@ beforeAll(async () => {
     },
   };
   gateway = await gatewayFixture({ gateway: { accessLog: { enabled: false } }, files });
-  trusting = await gatewayFixture({ gateway: { accessLog: { enabled: false }, trustedProxies: ['127.0.0.0/8'] }, files });
+  trusting = await gatewayFixture({
+    gateway: { accessLog: { enabled: false }, trustedProxies: ['127.0.0.0/8'] },
+    files,
+  });
 });
 
 beforeEach(() => origin.clear());
@@ -65,7 +68,16 @@ describe('towards the upstream', () => {
   });
 
   it('naming the gateway’s own fields in Connection does not keep them from arriving', async () => {
-    const own = ['X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'X-Forwarded-Port', 'Forwarded', 'Via', 'X-Request-Id', 'Host'];
+    const own = [
+      'X-Forwarded-For',
+      'X-Forwarded-Proto',
+      'X-Forwarded-Host',
+      'X-Forwarded-Port',
+      'Forwarded',
+      'Via',
+      'X-Request-Id',
+      'Host',
+    ];
     const seen = await forward([`Connection: close, ${own.join(', ')}, Content-Length, Transfer-Encoding`]);
     for (const name of own) expect(seen(name.toLowerCase()), name).toHaveLength(1);
   });
@@ -120,7 +132,12 @@ describe('towards the upstream', () => {
 
   it('a trusted proxy’s claims are believed and continued', async () => {
     const seen = await forward(
-      ['X-Forwarded-For: 203.0.113.7', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: shop.test', 'X-Request-Id: from-the-edge'],
+      [
+        'X-Forwarded-For: 203.0.113.7',
+        'X-Forwarded-Proto: https',
+        'X-Forwarded-Host: shop.test',
+        'X-Request-Id: from-the-edge',
+      ],
       trusting,
     );
     expect(seen('x-forwarded-for')).toEqual(['203.0.113.7, 127.0.0.1']);
@@ -162,7 +179,12 @@ describe('towards the upstream', () => {
 
   it('a WebSocket handshake that the upstream answers with 200 opens no tunnel', async () => {
     const connection = await RawConnection.open(gateway.port);
-    const fields = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 777', 'Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw=='];
+    const fields = [
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 777',
+      'Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==',
+    ];
     connection.send(request('GET', '/t', 'any.test', fields) + request('GET', '/guarded', 'any.test'));
     const first = await connection.answer();
     expect(first.status).not.toBe(101);
@@ -172,6 +194,15 @@ describe('towards the upstream', () => {
     );
     expect(origin.seen.map(({ target }) => target)).not.toContain('/guarded');
     connection.close();
+  });
+});
+
+describe('TRACE', () => {
+  it('echoes nothing and is not forwarded', async () => {
+    const { responses } = await ask(gateway.port, request('TRACE', '/t', 'any.test', ['Cookie: secret']));
+    expect([405, 501]).toContain(responses[0]?.status);
+    expect(responses[0]?.text()).not.toContain('secret');
+    expect(origin.seen).toEqual([]);
   });
 });
 
@@ -197,13 +228,19 @@ describe('Expect', () => {
   });
 
   it.each(['200-ok', '100-continue, 200-ok', '100-continu', 'x'])('anything else is 417: %s', async (expectation) => {
-    const { responses } = await ask(gateway.port, request('POST', '/t', 'any.test', [`Expect: ${expectation}`], 'body'));
+    const { responses } = await ask(
+      gateway.port,
+      request('POST', '/t', 'any.test', [`Expect: ${expectation}`], 'body'),
+    );
     expect(responses.at(-1)?.status).toBe(417);
     expect(origin.seen).toEqual([]);
   });
 
   it('twice 100-continue is answered once or refused, never with 500', async () => {
-    const { responses } = await ask(gateway.port, request('POST', '/t', 'any.test', ['Expect: 100-continue', 'Expect: 100-continue'], 'body'));
+    const { responses } = await ask(
+      gateway.port,
+      request('POST', '/t', 'any.test', ['Expect: 100-continue', 'Expect: 100-continue'], 'body'),
+    );
     expect([200, 400, 417]).toContain(responses[0]?.status);
   });
 });
@@ -218,7 +255,9 @@ describe('towards the client', () => {
   });
 
   it('Connection: close of the client is honoured', async () => {
-    const result = await ask(gateway.port, request('GET', '/t/hop-by-hop', 'any.test', ['Connection: close']), { answers: 0 });
+    const result = await ask(gateway.port, request('GET', '/t/hop-by-hop', 'any.test', ['Connection: close']), {
+      answers: 0,
+    });
     expect(result.responses[0]?.field('connection')).toBe('close');
     expect(result.closed).toBe('fin');
   });
@@ -237,7 +276,9 @@ describe('towards the client', () => {
   });
 
   it('an HTTP/1.0 client gets a body that the close ends, never chunks', async () => {
-    const { responses, closed } = await ask(gateway.port, 'GET /t/trailers HTTP/1.0\r\nHost: any.test\r\n\r\n', { answers: 0 });
+    const { responses, closed } = await ask(gateway.port, 'GET /t/trailers HTTP/1.0\r\nHost: any.test\r\n\r\n', {
+      answers: 0,
+    });
     expect(responses[0]?.framing).not.toBe('chunked');
     expect(responses[0]?.text()).toBe('ok');
     expect(closed).toBe('fin');

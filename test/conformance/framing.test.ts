@@ -67,22 +67,25 @@ describe('a good request', () => {
 });
 
 describe('an unusual request', () => {
-  it.each(of('either'))('leaves its connection in step: $name', async ({ bytes, methods, expect: { as, statuses } }) => {
-    const connection = await RawConnection.open(gateway.port);
-    connection.send(bytes);
-    const answer = await connection.answer(methods?.[0]);
-    if (answer.status !== 200) {
-      expect(statuses).toContain(answer.status);
-      expect(arrived()).toEqual([]);
-      await connection.wait(() => false, 'the close behind a refusal');
-    } else {
-      expect(arrived()).toEqual([as]);
-      connection.send(request('GET', '/after', 'any.test'));
-      expect(JSON.parse((await connection.answer()).text())).toMatchObject({ target: '/after' });
-    }
-    connection.close();
-    await expectInOrder();
-  });
+  it.each(of('either'))(
+    'leaves its connection in step: $name',
+    async ({ bytes, methods, expect: { as, statuses } }) => {
+      const connection = await RawConnection.open(gateway.port);
+      connection.send(bytes);
+      const answer = await connection.answer(methods?.[0]);
+      if (answer.status !== 200) {
+        expect(statuses).toContain(answer.status);
+        expect(arrived()).toEqual([]);
+        await connection.wait(() => false, 'the close behind a refusal');
+      } else {
+        expect(arrived()).toEqual([as]);
+        connection.send(request('GET', '/after', 'any.test'));
+        expect(JSON.parse((await connection.answer()).text())).toMatchObject({ target: '/after' });
+      }
+      connection.close();
+      await expectInOrder();
+    },
+  );
 
   it('behind a good one is refused after the first was answered or cut, and never forwarded', async () => {
     const result = await ask(gateway.port, request('GET', '/1', 'any.test') + 'GET /2 HTTP/1.1\r\nHost: a b\r\n\r\n', {

@@ -117,7 +117,12 @@ const hosts: Topic = {
   asks: [
     { it: 'an exact host matches', ask: 'GET /api/x', host: 'api.hosts.test', gets: b },
     { it: 'an exact host wins, whatever the order', ask: 'GET /api', host: 'api.hosts.test', gets: b },
-    { it: 'a wildcard serves what the exact host has no route for', ask: 'GET /other', host: 'api.hosts.test', gets: a },
+    {
+      it: 'a wildcard serves what the exact host has no route for',
+      ask: 'GET /other',
+      host: 'api.hosts.test',
+      gets: a,
+    },
     { it: 'a wildcard matches one label', ask: 'GET /', host: 'x.hosts.test', gets: a },
     { it: 'a wildcard matches several labels', ask: 'GET /', host: 'x.y.hosts.test', gets: a },
     { it: 'a wildcard does not match its own suffix', ask: 'GET /', host: 'hosts.test', gets: none },
@@ -175,7 +180,14 @@ const headers: Topic = {
     { name: 'headers-regex', match: { path: '/r', headers: { 'user-agent': { regex: '.*Mobile.*' } } }, pool: 'a' },
     { name: 'headers-present', match: { path: '/p', headers: { 'x-canary': { present: true } } }, pool: 'a' },
     { name: 'headers-absent', match: { path: '/p', headers: { 'x-canary': { present: false } } }, pool: 'b' },
-    { name: 'headers-any', match: [{ path: '/l', headers: { x: '1' } }, { path: '/l', headers: { y: '2' } }], pool: 'd' },
+    {
+      name: 'headers-any',
+      match: [
+        { path: '/l', headers: { x: '1' } },
+        { path: '/l', headers: { y: '2' } },
+      ],
+      pool: 'd',
+    },
     { name: 'headers-case', match: { path: '/c', headers: { 'X-Mixed': 'Value' } }, pool: 'c' },
     { name: 'headers-prefix', match: { path: '/h/*' }, pool: 'd' },
     { name: 'headers-cookie', match: { path: '/k', cookies: { flavour: 'vanilla' } }, pool: 'a' },
@@ -225,7 +237,12 @@ const queries: Topic = {
     { it: 'more conditions win', ask: 'GET /q?animal=dolphin&color=blue', gets: c },
     { it: 'whatever their order', ask: 'GET /q?color=blue&animal=dolphin', gets: c },
     { it: 'among others', ask: 'GET /q?x=1&animal=whale&y=2', gets: a },
-    { it: 'a header condition wins over query conditions', ask: 'GET /q?animal=dolphin&color=blue', fields: ['X: 1'], gets: d },
+    {
+      it: 'a header condition wins over query conditions',
+      ask: 'GET /q?animal=dolphin&color=blue',
+      fields: ['X: 1'],
+      gets: d,
+    },
     { it: 'a missing parameter', ask: 'GET /q', gets: none },
     { it: 'a wrong value', ask: 'GET /q?animal=cat', gets: none },
     { it: 'names mind case', ask: 'GET /q?Animal=whale', gets: none },

@@ -26,7 +26,9 @@ beforeAll(async () => {
     files: {
       ...files,
       'pools.yaml': { pools: { ...pools, none: { endpoints: [] } } },
-      'shares.yaml': { routes: SHARES.map(({ name, split }) => ({ name, match: { host: 'shares.test', path: `/${name}` }, split })) },
+      'shares.yaml': {
+        routes: SHARES.map(({ name, split }) => ({ name, match: { host: 'shares.test', path: `/${name}` }, split })),
+      },
     },
   });
 });
@@ -45,10 +47,44 @@ describe.each(TOPICS)('$topic', ({ host: topicHost, asks }) => {
 });
 
 const SHARES = [
-  { name: 'even', split: [{ pool: 'a', weight: 1 }, { pool: 'b', weight: 1 }], of: 10, gets: { a: 5, b: 5 } },
-  { name: 'canary', split: [{ pool: 'a', weight: 90 }, { pool: 'b', weight: 10 }], of: 10, gets: { a: 9, b: 1 } },
-  { name: 'three', split: [{ pool: 'a', weight: 70 }, { pool: 'b', weight: 30 }, { pool: 'c', weight: 0 }], of: 100, gets: { a: 70, b: 30 } },
-  { name: 'odd', split: [{ pool: 'a', weight: 3 }, { pool: 'b', weight: 2 }, { pool: 'c', weight: 1 }], of: 60, gets: { a: 30, b: 20, c: 10 } },
+  {
+    name: 'even',
+    split: [
+      { pool: 'a', weight: 1 },
+      { pool: 'b', weight: 1 },
+    ],
+    of: 10,
+    gets: { a: 5, b: 5 },
+  },
+  {
+    name: 'canary',
+    split: [
+      { pool: 'a', weight: 90 },
+      { pool: 'b', weight: 10 },
+    ],
+    of: 10,
+    gets: { a: 9, b: 1 },
+  },
+  {
+    name: 'three',
+    split: [
+      { pool: 'a', weight: 70 },
+      { pool: 'b', weight: 30 },
+      { pool: 'c', weight: 0 },
+    ],
+    of: 100,
+    gets: { a: 70, b: 30 },
+  },
+  {
+    name: 'odd',
+    split: [
+      { pool: 'a', weight: 3 },
+      { pool: 'b', weight: 2 },
+      { pool: 'c', weight: 1 },
+    ],
+    of: 60,
+    gets: { a: 30, b: 20, c: 10 },
+  },
   { name: 'unweighted', split: [{ pool: 'a' }, { pool: 'b' }], of: 10, gets: { a: 5, b: 5 } },
 ];
 
@@ -73,7 +109,12 @@ describe('many hosts', () => {
   });
 });
 
-async function send(method: string, target: string, host: string, fields: readonly string[] = []): Promise<RawResponse> {
+async function send(
+  method: string,
+  target: string,
+  host: string,
+  fields: readonly string[] = [],
+): Promise<RawResponse> {
   const bytes = request(method, target, host, [...fields, 'Connection: close']);
   const { responses } = await ask(gateway.port, bytes, { answers: 0, methods: [method] });
   return responses[0]!;

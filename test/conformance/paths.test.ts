@@ -57,20 +57,24 @@ describe('a guarded path', () => {
       expect(isGuarded(arrived), `${arrived} as it is`).toBe(false);
       expect(isGuarded(readOnce(arrived)), `${arrived} read once`).toBe(false);
     }
-    for (const { target: arrived } of guarded.seen) expect(isGuarded(arrived), `${arrived} was matched, so it is sent`).toBe(true);
+    for (const { target: arrived } of guarded.seen)
+      expect(isGuarded(arrived), `${arrived} was matched, so it is sent`).toBe(true);
   });
 
-  it.each(SPELLINGS.filter((target) => target.startsWith('/')))('is not reached through a rewrite: %s', async (target) => {
-    for (const prefix of ['/strip', '/strip/..', '/strip/x/..']) {
-      await get(prefix + target);
-    }
-    const reached = open.seen.map(({ target: arrived }) => arrived);
-    // `/strip/admin/secret` itself is the operator's own rule: what it must not do is climb or hide.
-    for (const arrived of reached) {
-      expect(arrived).toMatch(/^\/(?!\/)/);
-      expect(arrived.split('?')[0]).not.toMatch(/\/\.{1,2}(\/|$)|\/\/|%2e|%2f|%5c|%00|\\|;/i);
-    }
-  });
+  it.each(SPELLINGS.filter((target) => target.startsWith('/')))(
+    'is not reached through a rewrite: %s',
+    async (target) => {
+      for (const prefix of ['/strip', '/strip/..', '/strip/x/..']) {
+        await get(prefix + target);
+      }
+      const reached = open.seen.map(({ target: arrived }) => arrived);
+      // `/strip/admin/secret` itself is the operator's own rule: what it must not do is climb or hide.
+      for (const arrived of reached) {
+        expect(arrived).toMatch(/^\/(?!\/)/);
+        expect(arrived.split('?')[0]).not.toMatch(/\/\.{1,2}(\/|$)|\/\/|%2e|%2f|%5c|%00|\\|;/i);
+      }
+    },
+  );
 });
 
 describe('a path', () => {
@@ -103,14 +107,16 @@ describe('a path', () => {
     expect(open.seen[0]?.target).toMatch(/^\/files\/a%2fb$/i);
   });
 
-  it.each(['/files/..%2fadmin/secret', '/files/%2e%2e%2fadmin/secret', '/files/x%2f..%2f..%2fadmin/secret', '/files/..%5cadmin'])(
-    'that climbs by encoded slashes is refused even there: %s',
-    async (target) => {
-      const answer = await get(target);
-      for (const { target: arrived } of open.seen) expect(isGuarded(readOnce(arrived)), arrived).toBe(false);
-      expect(answer?.status).not.toBe(500);
-    },
-  );
+  it.each([
+    '/files/..%2fadmin/secret',
+    '/files/%2e%2e%2fadmin/secret',
+    '/files/x%2f..%2f..%2fadmin/secret',
+    '/files/..%5cadmin',
+  ])('that climbs by encoded slashes is refused even there: %s', async (target) => {
+    const answer = await get(target);
+    for (const { target: arrived } of open.seen) expect(isGuarded(readOnce(arrived)), arrived).toBe(false);
+    expect(answer?.status).not.toBe(500);
+  });
 
   it.each(['/strip//evil.test/x', '/strip/..//x', '/v1/..%2fadmin', '/v1../admin/secret', '/v1/..;/admin/secret'])(
     'that a rewrite would turn into a climb is refused or normal: %s',

@@ -164,7 +164,10 @@ describe('a large body', () => {
     const body = Buffer.alloc(8 * MIB);
     for (let at = 0; at < body.length; at += 4) body.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
     const response = await fetch(`${gateway.url}/digest`, { method: 'POST', body });
-    expect(await response.json()).toEqual({ length: body.length, sha256: createHash('sha256').update(body).digest('hex') });
+    expect(await response.json()).toEqual({
+      length: body.length,
+      sha256: createHash('sha256').update(body).digest('hex'),
+    });
   });
 
   it('comes down unharmed', async () => {
@@ -176,7 +179,9 @@ describe('a large body', () => {
     ['with a length', 'Content-Length: 1025\r\n\r\n'],
     ['in chunks', `Transfer-Encoding: chunked\r\n\r\n401\r\n${'x'.repeat(0x401)}\r\n0\r\n\r\n`],
   ])('one byte over the limit is 413, %s, and the upstream sees no whole request', async (_, rest) => {
-    const { responses, closed } = await ask(gateway.port, `POST /small/x HTTP/1.1\r\nHost: any.test\r\n${rest}`, { answers: 0 });
+    const { responses, closed } = await ask(gateway.port, `POST /small/x HTTP/1.1\r\nHost: any.test\r\n${rest}`, {
+      answers: 0,
+    });
     expect(responses.map(({ status }) => status)).toEqual([413]);
     expect(responses[0]?.field('connection')).toBe('close');
     expect(closed).not.toBe('open');

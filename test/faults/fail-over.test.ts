@@ -3,7 +3,16 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { ask, RawConnection, request, type RawResponse } from '../support/raw-client.ts';
 import { timed, until } from '../support/until.ts';
-import { closedPort, echo, slow, startUpstream, status, type Answer, type Echo, type Upstream } from '../support/upstream.ts';
+import {
+  closedPort,
+  echo,
+  slow,
+  startUpstream,
+  status,
+  type Answer,
+  type Echo,
+  type Upstream,
+} from '../support/upstream.ts';
 
 const SILENT = { accessLog: { enabled: false } };
 const RETRY = { attempts: 2, on: ['connect', 'reset', 'timeout', 502, 503, 504] };
@@ -11,12 +20,16 @@ const RETRY = { attempts: 2, on: ['connect', 'reset', 'timeout', 502, 503, 504] 
 async function gatewayTo(pool: object, route: object = {}): Promise<GatewayFixture> {
   return gatewayFixture({
     gateway: SILENT,
-    files: { 'pool.yaml': { pools: { pool }, routes: [{ name: 'all', pool: 'pool', limits: { body: 'none' }, ...route }] } },
+    files: {
+      'pool.yaml': { pools: { pool }, routes: [{ name: 'all', pool: 'pool', limits: { body: 'none' }, ...route }] },
+    },
   });
 }
 
 async function send(gateway: GatewayFixture, method = 'GET', body = ''): Promise<RawResponse> {
-  const { responses } = await ask(gateway.port, request(method, '/x', 'any.test', ['Connection: close'], body), { answers: 0 });
+  const { responses } = await ask(gateway.port, request(method, '/x', 'any.test', ['Connection: close'], body), {
+    answers: 0,
+  });
   return responses[0]!;
 }
 
@@ -27,7 +40,8 @@ async function sendMany(gateway: GatewayFixture, count: number, method = 'GET', 
 }
 
 const instanceOf = (answer: RawResponse) => (JSON.parse(answer.text()) as Echo).instance;
-const resetWhole: Answer = (incoming) => void incoming.on('data', () => {}).on('end', () => incoming.socket.resetAndDestroy());
+const resetWhole: Answer = (incoming) =>
+  void incoming.on('data', () => {}).on('end', () => incoming.socket.resetAndDestroy());
 
 /** A service that misbehaves only for as long as it is told to. */
 function switchable(bad: Answer, good: Answer = echo): Answer & { isBad: boolean } {
@@ -45,7 +59,10 @@ describe('a retry', () => {
 
   it('of a GET goes to another endpoint when the first resets', async () => {
     const bad = await startUpstream('bad', resetWhole);
-    const gateway = await gatewayTo({ endpoints: [bad.url, good.url], balance: 'round-robin', health: { passive: false } }, { retry: { ...RETRY, budget: '100%' } });
+    const gateway = await gatewayTo(
+      { endpoints: [bad.url, good.url], balance: 'round-robin', health: { passive: false } },
+      { retry: { ...RETRY, budget: '100%' } },
+    );
     expect(await sendMany(gateway, 10)).toEqual(Array(10).fill(200));
     expect(good.seen).toHaveLength(10);
     expect(bad.requests).toBeGreaterThan(0);
@@ -53,7 +70,10 @@ describe('a retry', () => {
 
   it('of a POST is not made once it was sent: it may have been done', async () => {
     const bad = await startUpstream('bad', resetWhole);
-    const gateway = await gatewayTo({ endpoints: [bad.url, good.url], balance: 'round-robin', health: { passive: false } }, { retry: { ...RETRY, budget: '100%' } });
+    const gateway = await gatewayTo(
+      { endpoints: [bad.url, good.url], balance: 'round-robin', health: { passive: false } },
+      { retry: { ...RETRY, budget: '100%' } },
+    );
     const statuses = await sendMany(gateway, 10, 'POST', 'order');
     expect(statuses.filter((code) => code === 502)).toHaveLength(bad.requests);
     expect(statuses.filter((code) => code === 200)).toHaveLength(good.requests);
@@ -62,7 +82,10 @@ describe('a retry', () => {
 
   it('of a POST is made when nothing was sent', async () => {
     const dead = `http://127.0.0.1:${await closedPort()}`;
-    const gateway = await gatewayTo({ endpoints: [dead, good.url], balance: 'round-robin', health: { passive: false } }, { retry: { ...RETRY, budget: '100%' } });
+    const gateway = await gatewayTo(
+      { endpoints: [dead, good.url], balance: 'round-robin', health: { passive: false } },
+      { retry: { ...RETRY, budget: '100%' } },
+    );
     expect(await sendMany(gateway, 10, 'POST', 'order')).toEqual(Array(10).fill(200));
     expect(good.seen.map(({ body }) => body.toString())).toEqual(Array(10).fill('order'));
   });
@@ -172,7 +195,10 @@ describe('passive health', () => {
     const gateway = await gatewayTo({
       endpoints: [lying.url, good.url],
       balance: 'round-robin',
-      health: { active: { path: '/healthz', interval: '50ms', fastInterval: '50ms' }, passive: { consecutiveFailures: 3, ejectFor: '30s' } },
+      health: {
+        active: { path: '/healthz', interval: '50ms', fastInterval: '50ms' },
+        passive: { consecutiveFailures: 3, ejectFor: '30s' },
+      },
     });
     await sendMany(gateway, 12);
     const answers = await sendMany(gateway, 10);
@@ -195,7 +221,14 @@ describe('passive health', () => {
 });
 
 describe('active health', () => {
-  const probe = { path: '/healthz', interval: '100ms', fastInterval: '50ms', timeout: '50ms', healthyAfter: 2, unhealthyAfter: 2 };
+  const probe = {
+    path: '/healthz',
+    interval: '100ms',
+    fastInterval: '50ms',
+    timeout: '50ms',
+    healthyAfter: 2,
+    unhealthyAfter: 2,
+  };
 
   it('takes a dead endpoint out before a request meets it, and back within two intervals', async () => {
     const [one, two] = [await startUpstream('one'), await startUpstream('two')];

@@ -1,10 +1,8 @@
 /** What a client sees when an upstream says something wrong: an error or a broken connection, never a lie. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { FAULTS, startFaultyUpstream, type FaultyUpstream } from '../support/faulty-upstream.ts';
+import { startFaultyUpstream, type FaultName, type FaultyUpstream } from '../support/faulty-upstream.ts';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { ask, RawConnection, request, type RawResult } from '../support/raw-client.ts';
-
-type FaultName = keyof typeof FAULTS;
 
 let upstream: FaultyUpstream;
 let gateway: GatewayFixture;
@@ -18,7 +16,12 @@ beforeAll(async () => {
         pools: { faulty: { endpoints: [upstream.url], health: { passive: false } } },
         routes: [
           { name: 'faults', match: { path: '/*' }, pool: 'faulty' },
-          { name: 'limited', match: { path: '/limited/*' }, pool: 'faulty', timeout: { head: '300ms', idle: '300ms', total: '600ms' } },
+          {
+            name: 'limited',
+            match: { path: '/limited/*' },
+            pool: 'faulty',
+            timeout: { head: '300ms', idle: '300ms', total: '600ms' },
+          },
         ],
       },
     },
@@ -89,8 +92,22 @@ describe('no whole answer', () => {
 
 describe('what is no HTTP/1.1', () => {
   it.each<FaultName>([
-    'garbage', 'http-0.9', 'http-2.0', 'status-99', 'status-text', 'bare-lf', 'nul-in-field', 'space-before-colon',
-    'both-framings', 'bad-length', 'signed-length', 'two-lengths', 'length-list', 'unknown-coding', 'two-codings', 'unasked-upgrade',
+    'garbage',
+    'http-0.9',
+    'http-2.0',
+    'status-99',
+    'status-text',
+    'bare-lf',
+    'nul-in-field',
+    'space-before-colon',
+    'both-framings',
+    'bad-length',
+    'signed-length',
+    'two-lengths',
+    'length-list',
+    'unknown-coding',
+    'two-codings',
+    'unasked-upgrade',
   ])('%s is 502', async (fault) => {
     expectError(await get(`/${fault}`), 502, /error=http_protocol_error/);
     await expectCleanNext();

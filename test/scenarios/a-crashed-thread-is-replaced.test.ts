@@ -9,7 +9,9 @@ async function start(threads: number) {
   const upstream = await startUpstream('orders', slow(5));
   const gateway = await gatewayFixture({
     gateway: { accessLog: { enabled: false }, threads },
-    files: { 'orders.yaml': { pools: { orders: { endpoints: [upstream.url] } }, routes: [{ name: 'orders', pool: 'orders' }] } },
+    files: {
+      'orders.yaml': { pools: { orders: { endpoints: [upstream.url] } }, routes: [{ name: 'orders', pool: 'orders' }] },
+    },
   });
   return { gateway, upstream };
 }

@@ -17,7 +17,9 @@ async function start(drain: object): Promise<{ gateway: GatewayFixture; upstream
   const upstream = await startUpstream('orders', byPath({ slow: slow(400), hang, events }));
   const gateway = await gatewayFixture({
     gateway: { accessLog: { enabled: false }, threads: 2, drain },
-    files: { 'orders.yaml': { pools: { orders: { endpoints: [upstream.url] } }, routes: [{ name: 'orders', pool: 'orders' }] } },
+    files: {
+      'orders.yaml': { pools: { orders: { endpoints: [upstream.url] } }, routes: [{ name: 'orders', pool: 'orders' }] },
+    },
   });
   return { gateway, upstream };
 }

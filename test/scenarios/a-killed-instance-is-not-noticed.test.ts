@@ -21,7 +21,14 @@ async function startFleet(count: number): Promise<{ url: string; upstreams: Upst
             },
           },
         },
-        routes: [{ name: 'orders', match: { path: '/orders/*' }, pool: 'orders', retry: { attempts: 3, on: ['connect', 'reset'] } }],
+        routes: [
+          {
+            name: 'orders',
+            match: { path: '/orders/*' },
+            pool: 'orders',
+            retry: { attempts: 3, on: ['connect', 'reset'] },
+          },
+        ],
       },
     },
   });
@@ -69,6 +76,9 @@ it('no POST is done twice: only those in flight at the kill may fail', async () 
   await until(() => load.served > atKill + 200, 'load without it');
   await load.stop();
   expect(load.failed).toBeLessThanOrEqual(clients);
-  const bodies = upstreams.flatMap(({ seen }) => seen).map(({ body }) => body.toString()).filter(Boolean);
+  const bodies = upstreams
+    .flatMap(({ seen }) => seen)
+    .map(({ body }) => body.toString())
+    .filter(Boolean);
   expect(bodies.length).toBe(new Set(bodies).size);
 });

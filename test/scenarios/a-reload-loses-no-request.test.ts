@@ -9,8 +9,17 @@ import { byPath, slow, startUpstream, type Echo, type Upstream } from '../suppor
 const service = (pool: string, upstreams: readonly Upstream[], revision: number) => ({
   pools: { [pool]: { endpoints: upstreams.map(({ url }) => url) } },
   routes: [
-    { name: pool, match: { path: `/${pool}/*` }, pool, headers: { request: { set: { 'x-revision': `${revision}`, 'x-revision-too': `${revision}` } } } },
-    ...Array.from({ length: revision % 3 }, (_, at) => ({ name: `${pool}-${revision}-${at}`, match: { path: `/${pool}-${revision}-${at}` }, pool })),
+    {
+      name: pool,
+      match: { path: `/${pool}/*` },
+      pool,
+      headers: { request: { set: { 'x-revision': `${revision}`, 'x-revision-too': `${revision}` } } },
+    },
+    ...Array.from({ length: revision % 3 }, (_, at) => ({
+      name: `${pool}-${revision}-${at}`,
+      match: { path: `/${pool}-${revision}-${at}` },
+      pool,
+    })),
   ],
 });
 
@@ -19,7 +28,10 @@ const QUIET = { accessLog: { enabled: false } };
 async function startFleet(threads: number): Promise<{ gateway: GatewayFixture; orders: Upstream[] }> {
   const answers = byPath({ slow: slow(600) });
   const orders = await Promise.all(['orders-1', 'orders-2', 'orders-3'].map((name) => startUpstream(name, answers)));
-  const gateway = await gatewayFixture({ gateway: { ...QUIET, threads }, files: { 'orders.yaml': service('orders', orders, 0) } });
+  const gateway = await gatewayFixture({
+    gateway: { ...QUIET, threads },
+    files: { 'orders.yaml': service('orders', orders, 0) },
+  });
   return { gateway, orders };
 }
 
@@ -32,7 +44,11 @@ describe('ten reloads under load', () => {
     const load = startLoad(gateway.url, { clients: 8, fresh, everyMs: 5 });
     for (let revision = 1; revision <= 10; revision++) {
       const [first, second, third] = orders as [Upstream, Upstream, Upstream];
-      const members = [[first, second], [second, third], [first, second, third]][revision % 3]!;
+      const members = [
+        [first, second],
+        [second, third],
+        [first, second, third],
+      ][revision % 3]!;
       await gateway.write('orders.yaml', service('orders', members, revision));
       expect((await gateway.reload()).status).toBe(200);
       const served = load.served;
@@ -80,7 +96,10 @@ describe('a reload', () => {
   it('takes up a file by itself when it changes', async () => {
     const { gateway, orders } = await startFleet(1);
     await gateway.write('orders.yaml', service('orders', orders, 7));
-    await until(async () => revisionOf((await (await fetch(`${gateway.url}/orders/x`)).json()) as Echo) === '7', 'the new revision');
+    await until(
+      async () => revisionOf((await (await fetch(`${gateway.url}/orders/x`)).json()) as Echo) === '7',
+      'the new revision',
+    );
   });
 
   it('of the same files changes nothing', async () => {
@@ -114,7 +133,8 @@ const BROKEN: Readonly<Record<string, string>> = {
   'a bad duration': 'routes:\n  - name: x\n    pool: orders\n    timeout: { head: soon }',
   'a bad regex': "routes:\n  - name: x\n    match: { path: { regex: '(' } }\n    pool: orders",
   'an unknown pool': 'routes:\n  - name: x\n    match: { path: /x }\n    pool: oders',
-  'a duplicate route': 'routes:\n  - { name: x, match: { path: /1 }, pool: orders }\n  - { name: x, match: { path: /2 }, pool: orders }',
+  'a duplicate route':
+    'routes:\n  - { name: x, match: { path: /1 }, pool: orders }\n  - { name: x, match: { path: /2 }, pool: orders }',
   'a duplicate key': 'routes:\n  - name: x\n    name: y\n    pool: orders',
   'a prototype key': 'pools:\n  __proto__: { endpoints: [http://127.0.0.1:1] }',
   'an alias bomb': `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]`,

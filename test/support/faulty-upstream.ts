@@ -8,7 +8,10 @@ import { connectionNumber, hold, type Seen, type Upstream } from './upstream.ts'
 
 type Fault = (socket: Socket, request: Seen) => void;
 
-const say = (...lines: string[]): Fault => (socket) => socket.write(lines.join('\r\n'), 'latin1');
+const say =
+  (...lines: string[]): Fault =>
+  (socket) =>
+    socket.write(lines.join('\r\n'), 'latin1');
 const ok = (body: string, ...fields: string[]) =>
   ['HTTP/1.1 200 OK', ...fields, `Content-Length: ${body.length}`, '', body].join('\r\n');
 
@@ -22,10 +25,13 @@ export const FAULTS = {
   'close-before-head': (socket) => socket.end(),
   'reset-mid-head': (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Le', () => socket.resetAndDestroy()),
   'close-mid-head': (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Le'),
-  'reset-mid-body': (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf', () => socket.resetAndDestroy()),
+  'reset-mid-body': (socket) =>
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf', () => socket.resetAndDestroy()),
   'close-mid-body': (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf'),
-  'close-mid-chunk': (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n20\r\nthe rest'),
-  'close-before-last-chunk': (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'),
+  'close-mid-chunk': (socket) =>
+    socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n20\r\nthe rest'),
+  'close-before-last-chunk': (socket) =>
+    socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'),
   'hang-mid-body': say('HTTP/1.1 200 OK', 'Content-Length: 100', '', 'half'),
   'drip-head': (socket) => drip(socket, ok('slow')),
   'drip-body': (socket) => {
@@ -44,16 +50,35 @@ export const FAULTS = {
   'nul-in-field': say('HTTP/1.1 200 OK', 'X-Nul: a\0b', 'Content-Length: 2', '', 'ok'),
   'space-before-colon': say('HTTP/1.1 200 OK', 'Content-Length : 2', '', 'ok'),
   'huge-field': say('HTTP/1.1 200 OK', `X-Huge: ${'x'.repeat(64 * 1024)}`, 'Content-Length: 2', '', 'ok'),
-  'many-fields': say('HTTP/1.1 200 OK', ...Array.from({ length: 500 }, (_, at) => `X-${at}: x`), 'Content-Length: 2', '', 'ok'),
+  'many-fields': say(
+    'HTTP/1.1 200 OK',
+    ...Array.from({ length: 500 }, (_, at) => `X-${at}: x`),
+    'Content-Length: 2',
+    '',
+    'ok',
+  ),
 
   // --- framing that two readers read in two ways ---
-  'both-framings': say('HTTP/1.1 200 OK', 'Content-Length: 5', 'Transfer-Encoding: chunked', '', '2', 'ok', '0', '', ''),
+  'both-framings': say(
+    'HTTP/1.1 200 OK',
+    'Content-Length: 5',
+    'Transfer-Encoding: chunked',
+    '',
+    '2',
+    'ok',
+    '0',
+    '',
+    '',
+  ),
   'bad-length': say('HTTP/1.1 200 OK', 'Content-Length: 2x', '', 'ok'),
   'signed-length': say('HTTP/1.1 200 OK', 'Content-Length: +2', '', 'ok'),
   'two-lengths': say('HTTP/1.1 200 OK', 'Content-Length: 2', 'Content-Length: 40', '', 'ok'),
   'length-list': say('HTTP/1.1 200 OK', 'Content-Length: 2, 40', '', 'ok'),
   'unknown-coding': (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\nok'),
-  'two-codings': (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n2\r\nok\r\n0\r\n\r\n'),
+  'two-codings': (socket) =>
+    socket.end(
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+    ),
   'bad-chunk-size': say('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', '', '4', 'half', '0x2', 'ok', '0', '', ''),
 
   // --- bytes where none belong ---
@@ -66,14 +91,42 @@ export const FAULTS = {
   // --- good manners that are seldom tried ---
   'early-hints': say('HTTP/1.1 103 Early Hints', 'Link: </style.css>; rel=preload', '', ok('hinted')),
   'unasked-continue': say('HTTP/1.1 100 Continue', '', ok('continued')),
-  'unasked-upgrade': say('HTTP/1.1 101 Switching Protocols', 'Connection: upgrade', 'Upgrade: nonsense', '', 'raw bytes'),
-  trailers: say('HTTP/1.1 200 OK', 'Trailer: X-Checksum', 'Transfer-Encoding: chunked', '', '2', 'ok', '0', 'X-Checksum: 42', '', ''),
+  'unasked-upgrade': say(
+    'HTTP/1.1 101 Switching Protocols',
+    'Connection: upgrade',
+    'Upgrade: nonsense',
+    '',
+    'raw bytes',
+  ),
+  trailers: say(
+    'HTTP/1.1 200 OK',
+    'Trailer: X-Checksum',
+    'Transfer-Encoding: chunked',
+    '',
+    '2',
+    'ok',
+    '0',
+    'X-Checksum: 42',
+    '',
+    '',
+  ),
   'until-close': (socket) => socket.end('HTTP/1.1 200 OK\r\n\r\nall until the close'),
   'http-1.0': (socket) => socket.end('HTTP/1.0 200 OK\r\n\r\nold'),
   'no-content': say('HTTP/1.1 204 No Content', '', ''),
   'not-modified': say('HTTP/1.1 304 Not Modified', 'ETag: "1"', 'Content-Length: 2', '', ''),
-  'hop-by-hop': say(ok('ok', 'Connection: keep-alive, X-Secret-Hop', 'Keep-Alive: timeout=5', 'X-Secret-Hop: 1', 'Proxy-Authenticate: Basic', 'X-Kept: 1')),
+  'hop-by-hop': say(
+    ok(
+      'ok',
+      'Connection: keep-alive, X-Secret-Hop',
+      'Keep-Alive: timeout=5',
+      'X-Secret-Hop: 1',
+      'Proxy-Authenticate: Basic',
+      'X-Kept: 1',
+    ),
+  ),
 } satisfies Record<string, Fault>;
+
+export type FaultName = keyof typeof FAULTS;
 
 /** Faults that show before the whole request was read. */
 const AT_HEAD: Readonly<Record<string, Fault>> = {

@@ -134,7 +134,8 @@ function readChunks(bytes: Buffer): { body: Buffer; trailers: string[]; rest: Bu
     at = lineEnd + 2;
     if (size === 0) return readTrailers(bytes, at, Buffer.concat(chunks));
     if (bytes.length < at + size + 2) return undefined;
-    if (bytes.toString('latin1', at + size, at + size + 2) !== '\r\n') throw new MalformedMessage('chunk not ended by CRLF');
+    if (bytes.toString('latin1', at + size, at + size + 2) !== '\r\n')
+      throw new MalformedMessage('chunk not ended by CRLF');
     chunks.push(bytes.subarray(at, at + size));
     at += size + 2;
   }

@@ -117,7 +117,9 @@ export class RawConnection {
     let response: RawResponse | undefined;
     await this.wait(() => (response ??= this.#take(method)) !== undefined, `an answer to ${method}`, deadlineMs);
     if (response !== undefined) return response;
-    throw new Error(`no answer but ${this.#closed} behind ${JSON.stringify(this.#received.toString('latin1', 0, 300))}`);
+    throw new Error(
+      `no answer but ${this.#closed} behind ${JSON.stringify(this.#received.toString('latin1', 0, 300))}`,
+    );
   }
 
   #take(method: string): RawResponse | undefined {
@@ -166,7 +168,13 @@ export async function ask(port: number, bytes: string | Buffer, options: AskOpti
 }
 
 /** A plain request as bytes. @param fields lines without line end. */
-export function request(method: string, target: string, host: string, fields: readonly string[] = [], body = ''): string {
+export function request(
+  method: string,
+  target: string,
+  host: string,
+  fields: readonly string[] = [],
+  body = '',
+): string {
   const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body)}`];
   return [`${method} ${target} HTTP/1.1`, `Host: ${host}`, ...length, ...fields, '', body].join('\r\n');
 }

@@ -63,6 +63,7 @@ export function isNormalPath(path: string): boolean {
  * @throws GatewayError with the reason as its detail.
  */
 export function routePathOf(written: string): string {
+  if (cleanPathEnd(written) === written.length) return written;
   return normalisePath(Buffer.from(written, 'utf8').toString('latin1')).routePath;
 }
 

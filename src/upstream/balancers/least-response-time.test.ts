@@ -58,6 +58,27 @@ describe('least-response-time', () => {
     expect(simulated.counts[0]).toBeLessThanOrEqual(30);
   });
 
+  it('forgives an idle endpoint after the stated time, and sends it no second request before it has answered the first', () => {
+    const context = pickContext();
+    const averages = new LatencyAverages(context.table, context.clock);
+    const balancer: Balancer = leastResponseTime.create<Candidate>(context);
+    balancer.update(candidates(1, 1, 1));
+    averages.record(0, 100, false);
+    const began = context.clock.now();
+    for (;;) {
+      averages.record(1, 10, false);
+      averages.record(2, 10, false);
+      if (balancer.pick(requestOf(0))!.row === 0) break;
+      context.clock.advance(100);
+    }
+    const idleMs = context.clock.now() - began;
+    expect(idleMs).toBeGreaterThan(20_000);
+    expect(idleMs).toBeLessThan(30_000);
+
+    context.table.begin(0, 0);
+    for (let picks = 0; picks < 50; picks++) expect(balancer.pick(requestOf(0))!.row).not.toBe(0);
+  });
+
   it('avoids an endpoint that fails fast, and returns to it when it works', () => {
     for (const seed of FEW) {
       const failing: SimulatedEndpoint = { meanMs: 10, failing: true };

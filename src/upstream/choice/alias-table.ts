@@ -31,7 +31,7 @@ export class AliasTable {
     this.#alias = alias;
   }
 
-  /** Undefined behaviour of an empty table is the caller's to avoid. */
+  /** The table must not be empty. */
   draw(random: Random): number {
     const point = random() * this.#stay.length;
     const column = Math.floor(point);

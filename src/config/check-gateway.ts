@@ -1,0 +1,64 @@
+/** What a schema cannot say about gateway.yaml. */
+import { compileNetworks } from '../data/match/networks.ts';
+import type { Document } from './document.ts';
+import type { Problem } from './problem.ts';
+import type { GatewayConfig } from './schema.ts';
+
+export function checkGateway(config: GatewayConfig, document: Document): Problem[] {
+  return [...checkAdmin(config, document), ...checkListeners(config, document), ...checkNetworks(config, document)];
+}
+
+function checkAdmin({ admin }: GatewayConfig, document: Document): Problem[] {
+  if (isLoopback(admin.host) || admin.token !== undefined) return [];
+  return [
+    document.error(
+      document.valueAt('/admin/host'),
+      `the admin server would be open to everybody on '${admin.host}'`,
+      'give it a token, or bind it to 127.0.0.1',
+    ),
+  ];
+}
+
+const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+
+function checkListeners({ listen, admin }: GatewayConfig, document: Document): Problem[] {
+  const problems: Problem[] = [];
+  listen.forEach((listener, index) => {
+    const at = `/listen/${index}/port`;
+    const place = document.valueAt(at);
+    const earlier = listen.slice(0, index).findIndex((other) => overlap(other, listener));
+    if (earlier !== -1) {
+      const { line, column } = document.valueAt(`/listen/${earlier}/port`);
+      problems.push(document.error(place, `port ${listener.port} is listened on twice: first at ${line}:${column}`));
+    }
+    if (overlap(admin, listener)) {
+      const which = document.has(at) ? place : document.valueAt('/admin/port');
+      problems.push(document.error(which, `port ${listener.port} is the admin server's too`, 'give one of them another port'));
+    }
+  });
+  return problems;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+const ANY_HOST = new Set(['0.0.0.0', '::']);
+
+/** Port 0 takes a free one each time. */
+function overlap(one: Address, other: Address): boolean {
+  if (one.port !== other.port || one.port === 0) return false;
+  return one.host === other.host || ANY_HOST.has(one.host) || ANY_HOST.has(other.host);
+}
+
+function checkNetworks({ trustedProxies }: GatewayConfig, document: Document): Problem[] {
+  return trustedProxies.flatMap((network, index) => {
+    try {
+      compileNetworks([network]);
+      return [];
+    } catch (error) {
+      return [document.error(document.valueAt(`/trustedProxies/${index}`), (error as Error).message)];
+    }
+  });
+}

@@ -1,0 +1,118 @@
+/** What a schema cannot say about one pool. */
+import { statSync } from 'node:fs';
+import { isAbsolute, relative, resolve } from 'node:path';
+import { compileRegex } from '../data/match/regex.ts';
+import { child, type Document } from './document.ts';
+import type { Problem } from './problem.ts';
+import { NAME, type PoolConfig } from './schema.ts';
+
+export function checkPool(pool: PoolConfig, document: Document, at: string, dir: string): Problem[] {
+  return [
+    ...checkName(pool, document, at),
+    ...checkEndpoints(pool, document, `${at}/endpoints`),
+    ...checkHealth(pool, document, `${at}/health/active`),
+    ...checkTls(pool, document, `${at}/tls`, dir),
+    ...(pool.connections.connectTimeout > 0 ? [] : [tooShort(document, `${at}/connections/connectTimeout`)]),
+  ];
+}
+
+function checkName({ name }: PoolConfig, document: Document, at: string): Problem[] {
+  if (NAME.test(name) && name.length <= 128) return [];
+  return [document.error(document.keyAt(at), `'${name}' is no name for a pool`, 'letters, digits, . _ and -, at most 128')];
+}
+
+function checkEndpoints({ name, endpoints }: PoolConfig, document: Document, at: string): Problem[] {
+  const place = document.valueAt(at);
+  if (endpoints.length === 0) return [document.warning(place, `pool '${name}' has no endpoints: requests to it get 503`)];
+  const problems: Problem[] = [];
+  const seen = new Map<string, string>();
+  endpoints.forEach(({ url }, index) => {
+    const item = `${at}/${index}`;
+    const own = document.valueAt(document.has(`${item}/url`) ? `${item}/url` : item);
+    const fault = urlFault(url);
+    if (fault !== undefined) problems.push(document.error(own, `'${url}' is not the URL of an endpoint: ${fault}`));
+    const first = seen.get(url);
+    if (first === undefined) seen.set(url, item);
+    else {
+      const { line, column } = document.valueAt(first);
+      problems.push(document.error(own, `endpoint '${url}' is listed twice: first at ${line}:${column}`, 'give it more weight instead'));
+    }
+  });
+  if (endpoints.every((endpoint) => endpoint.weight === 0)) {
+    problems.push(document.warning(place, `all endpoints of pool '${name}' have weight 0: none takes a request`));
+  }
+  return problems;
+}
+
+function urlFault(url: string): string | undefined {
+  if (!URL.canParse(url)) return 'its host or port cannot be';
+  const { port, hostname } = new URL(url);
+  if (port === '0') return 'it has port 0';
+  return /[*%,;|\\^`<>"]/.test(hostname) ? 'its host is not a name or an address' : undefined;
+}
+
+function checkHealth({ health }: PoolConfig, document: Document, at: string): Problem[] {
+  const { active } = health;
+  if (active === undefined) return [];
+  const problems = (['interval', 'timeout', 'fastInterval'] as const)
+    .filter((key) => active[key] === 0)
+    .map((key) => tooShort(document, `${at}/${key}`));
+  for (const name of Object.keys(active.headers)) {
+    if (!isFieldName(name)) problems.push(document.error(document.keyAt(child(`${at}/headers`, name)), `'${name}' is not a field name`));
+  }
+  active.expect.status.forEach(([first, last], index) => {
+    if (first > last) problems.push(document.error(document.valueAt(`${at}/expect/status/${index}`), `${first}-${last} is an empty range`, `write ${last}-${first}?`));
+  });
+  const { body } = active.expect;
+  if (typeof body === 'object') {
+    const fault = regexFault(body.regex);
+    if (fault !== undefined) problems.push(document.error(document.valueAt(`${at}/expect/body/regex`), fault));
+  }
+  return problems;
+}
+
+function regexFault(source: string): string | undefined {
+  try {
+    compileRegex(source);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const tooShort = (document: Document, at: string) => document.error(document.valueAt(at), 'expected a duration longer than 0');
+
+function checkTls({ tls, name, endpoints }: PoolConfig, document: Document, at: string, dir: string): Problem[] {
+  if (tls === undefined) return [];
+  const problems: Problem[] = [];
+  for (const key of ['ca', 'cert', 'key'] as const) {
+    const path = tls[key];
+    const fault = path === undefined ? undefined : fileFault(path, dir);
+    if (fault !== undefined) problems.push(document.error(document.valueAt(`${at}/${key}`), fault));
+  }
+  const [given, missing] = tls.cert === undefined ? (['key', 'cert'] as const) : (['cert', 'key'] as const);
+  if (tls[given] !== undefined && tls[missing] === undefined) {
+    problems.push(document.error(document.keyAt(`${at}/${given}`), `'${given}' without '${missing}'`));
+  }
+  if (!tls.verify) {
+    problems.push(document.warning(document.valueAt(`${at}/verify`), `pool '${name}' accepts any certificate: whoever is in between can read and change everything`));
+  }
+  if (endpoints.length > 0 && !endpoints.some((endpoint) => endpoint.url.startsWith('https:'))) {
+    problems.push(document.warning(document.keyAt(at), `pool '${name}' has no https endpoint: its tls settings do nothing`));
+  }
+  return problems;
+}
+
+/** A relative path stays below the directory, so that a route file cannot reach into its neighbours. */
+function fileFault(path: string, dir: string): string | undefined {
+  const full = resolve(dir, path);
+  if (!isAbsolute(path) && relative(dir, full).startsWith('..')) {
+    return `'${path}' leads out of the configuration's directory: write an absolute path if that is meant`;
+  }
+  const found = statSync(full, { throwIfNoEntry: false });
+  if (found === undefined) return `file '${path}' does not exist`;
+  return found.isFile() ? undefined : `'${path}' is not a file`;
+}
+
+/** RFC 9110 §5.6.2: a token. */
+export const isFieldName = (name: string): boolean => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name);

@@ -1,0 +1,126 @@
+/**
+ * A document that was read → what it says: pools, routes and settings in the form that the code sees, each with the
+ * place where it was written. Everything that one file can get wrong by itself is found here.
+ */
+import { resolve } from 'node:path';
+import { checkGateway } from './check-gateway.ts';
+import { checkPool } from './check-pool.ts';
+import { checkRoute } from './check-route.ts';
+import { complete } from './complete.ts';
+import { child, type Document } from './document.ts';
+import type { Language } from './language.ts';
+import { isObject, merge } from './merge.ts';
+import { isError, type Problem } from './problem.ts';
+import type { GatewayConfig, MatchConfig, PoolConfig, RouteConfig, UpstreamTlsConfig } from './schema.ts';
+import { validate } from './validate.ts';
+
+/** A part of the configuration and where it was written. */
+export interface Placed<Config> {
+  readonly config: Config;
+  readonly document: Document;
+  /** JSON pointer. */
+  readonly at: string;
+}
+
+export interface GatewayFile {
+  readonly config: GatewayConfig;
+  /** What lies under each route, as it was written. */
+  readonly defaults: unknown;
+}
+
+export interface RouteFile {
+  readonly document: Document;
+  readonly pools: readonly Placed<PoolConfig>[];
+  readonly routes: readonly Placed<RouteConfig>[];
+}
+
+/** `meaning` is absent when there are errors. */
+export interface Interpreted<Meaning> {
+  readonly meaning?: Meaning;
+  readonly problems: readonly Problem[];
+}
+
+export function interpretGateway(document: Document, language: Language): Interpreted<GatewayFile> {
+  const invalid = validate(language.checkGatewayFile, document.value, document);
+  if (invalid.length > 0) return { problems: invalid };
+  const { defaults = {}, ...written } = document.value as Record<string, unknown>;
+  const config = complete(language.schemas.gatewayFile, written) as GatewayConfig;
+  return unlessWrong({ config, defaults }, checkGateway(config, document));
+}
+
+/** @param defaults of the gateway file. @param dir what paths of files are relative to. */
+export function interpretRoutes(document: Document, defaults: unknown, dir: string, language: Language): Interpreted<RouteFile> {
+  const written = withDefaults(document.value, defaults);
+  const invalid = validate(language.checkRouteFile, written, document);
+  if (invalid.length > 0) return { problems: invalid };
+  const { pools = {}, routes = [] } = written as { pools?: Record<string, unknown>; routes?: Record<string, unknown>[] };
+  const { schemas } = language;
+  const problems: Problem[] = [];
+
+  const placedPools = Object.entries(pools).map(([name, pool]): Placed<PoolConfig> => {
+    const at = child('/pools', name);
+    const config = poolFrom(name, document.source(at), complete(schemas.pool, withEndpointObjects(pool)) as PoolConfig);
+    problems.push(...checkPool(config, document, at, dir));
+    return { config: resolveFiles(config, dir), document, at };
+  });
+  const placedRoutes = routes.map((route, index): Placed<RouteConfig> => {
+    const at = `/routes/${index}`;
+    const config = routeFrom(document.source(at), complete(schemas.route, route) as WrittenRoute);
+    problems.push(...checkRoute(config, document, at));
+    return { config, document, at };
+  });
+  return unlessWrong({ document, pools: placedPools, routes: placedRoutes }, problems);
+}
+
+function unlessWrong<Meaning>(meaning: Meaning, problems: readonly Problem[]): Interpreted<Meaning> {
+  return problems.some(isError) ? { problems } : { meaning, problems };
+}
+
+function withDefaults(file: unknown, defaults: unknown): unknown {
+  if (!isObject(file) || !Array.isArray(file.routes)) return file;
+  return { ...file, routes: file.routes.map((route: unknown) => (isObject(route) ? merge(defaults, route) : route)) };
+}
+
+// --- the form that the code sees -------------------------------------------------------------------------------------
+
+/** `- http://…` is short for `- { url: http://… }`. */
+function withEndpointObjects(pool: unknown): unknown {
+  const { endpoints, ...rest } = pool as { endpoints: readonly unknown[] };
+  return { ...rest, endpoints: endpoints.map((endpoint) => (typeof endpoint === 'string' ? { url: endpoint } : endpoint)) };
+}
+
+function poolFrom(name: string, source: string, pool: PoolConfig): PoolConfig {
+  return { ...pool, name, source, endpoints: pool.endpoints.map((endpoint) => ({ ...endpoint, url: originOf(endpoint.url) })) };
+}
+
+/** Scheme and host in lower case, no default port, no trailing slash: two spellings of one address are one endpoint. */
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : url;
+}
+
+function resolveFiles(pool: PoolConfig, dir: string): PoolConfig {
+  if (pool.tls === undefined) return pool;
+  const tls: UpstreamTlsConfig = { ...pool.tls };
+  for (const key of ['ca', 'cert', 'key'] as const) if (tls[key] !== undefined) tls[key] = resolve(dir, tls[key]);
+  return { ...pool, tls };
+}
+
+type WrittenRoute = Omit<RouteConfig, 'match' | 'source'> & { match?: MatchConfig | MatchConfig[] };
+
+function routeFrom(source: string, route: WrittenRoute): RouteConfig {
+  const { match = {}, ...rest } = route;
+  const list = Array.isArray(match) ? match : [match];
+  return { ...rest, source, match: list.map(withLowerCase) } as RouteConfig;
+}
+
+/** RFC 9110 §4.2.3 and §5.1: hosts and field names do not depend on case. */
+function withLowerCase(match: MatchConfig): MatchConfig {
+  const { host, headers } = match;
+  return {
+    ...match,
+    ...(host === undefined ? {} : { host: typeof host === 'string' ? host.toLowerCase() : host.map((name) => name.toLowerCase()) }),
+    ...(headers === undefined
+      ? {}
+      : { headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])) }),
+  };
+}

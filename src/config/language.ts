@@ -1,0 +1,44 @@
+/** The whole language: the core's schemas joined by those of the plugins and balancers that the folders hold. */
+import type { ValidateFunction } from 'ajv';
+import type { TSchema } from 'typebox';
+import { scanPlugins, type AnyPlugin } from '../extension.ts';
+import { balancerNames, scanBalancers } from '../upstream/balance.ts';
+import { compile } from './fits.ts';
+import { gatewayFileSchema, poolSchema, routeFileSchema, routeSchema } from './schema.ts';
+import { userSchema } from './user-schema.ts';
+
+export interface Language {
+  readonly plugins: readonly AnyPlugin[];
+  /** As the code sees them: everything is there. */
+  readonly schemas: {
+    readonly routeFile: TSchema;
+    readonly gatewayFile: TSchema;
+    readonly pool: TSchema;
+    readonly route: TSchema;
+  };
+  /** Against what users write. */
+  readonly checkRouteFile: ValidateFunction;
+  readonly checkGatewayFile: ValidateFunction;
+}
+
+export function createLanguage(plugins: readonly AnyPlugin[], balancers: readonly string[]): Language {
+  const concerns = Object.fromEntries(plugins.map((plugin) => [plugin.name, plugin.schema]));
+  const routeFile = routeFileSchema(concerns, balancers);
+  const gatewayFile = gatewayFileSchema(concerns);
+  return {
+    plugins,
+    schemas: { routeFile, gatewayFile, pool: poolSchema(balancers), route: routeSchema(concerns) },
+    checkRouteFile: compile(userSchema(routeFile)),
+    checkGatewayFile: compile(userSchema(gatewayFile)),
+  };
+}
+
+let scanned: Promise<Language> | undefined;
+
+/** That of the folders `plugins/` and `src/upstream/balancers/`, read once. */
+export function scanLanguage(): Promise<Language> {
+  scanned ??= Promise.all([scanPlugins(), scanBalancers()]).then(([plugins, balancers]) =>
+    createLanguage(plugins, balancerNames(balancers)),
+  );
+  return scanned;
+}

@@ -1,0 +1,47 @@
+/** What `/pools`, the metrics and `aya explain` show of each endpoint: put together from the registry and the tables. */
+import type { EndpointTable } from '../memory/endpoint-table.ts';
+import { ENDPOINT } from '../memory/endpoint-table.ts';
+import type { PoolConfig } from '../config/schema.ts';
+import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
+import type { Health } from './health/health.ts';
+import type { EndpointStatus, EndpointView, PoolView } from './view.ts';
+
+const STATUSES = Object.entries(ENDPOINT) as [EndpointStatus, number][];
+
+export interface PoolViewParts {
+  readonly registry: EndpointRegistry;
+  readonly table: EndpointTable;
+  readonly health: Health;
+}
+
+export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
+  const endpoints = (parts.registry.pools.get(pool.name) ?? []).map((endpoint) => viewEndpoint(endpoint, parts));
+  return {
+    name: pool.name,
+    balance: typeof pool.balance === 'string' ? pool.balance : pool.balance.hash,
+    panic: parts.health.panic.isOn(pool.name),
+    panics: parts.health.panic.count(pool.name),
+    available: endpoints.filter(({ status }) => status.length === 0).length,
+    endpoints,
+  };
+}
+
+function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewParts): EndpointView {
+  const { row, url, config, history, knownSince } = endpoint;
+  const status = table.status(row);
+  const last = history.at(-1);
+  return {
+    url,
+    row,
+    weight: config.weight,
+    backup: config.backup,
+    status: STATUSES.filter(([, bit]) => (status & bit) !== 0).map(([name]) => name),
+    reason: last?.reason ?? '',
+    since: last?.since ?? knownSince,
+    inFlight: table.inFlight(row),
+    averageMs: table.averageMs(row),
+    failures: table.failures(row),
+    ejections: health.passive.ejections(endpoint),
+    history,
+  };
+}
