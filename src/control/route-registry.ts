@@ -23,8 +23,13 @@ export class RouteRegistry {
 
   /** @param reset empties the counters of a row before another route gets it. */
   constructor(maxRoutes: number, clock: Clock, reset: (row: number) => void) {
-    this.#rows = new RowAllocator(maxRoutes + RESERVED, clock, RESERVED);
+    this.#rows = new RowAllocator(RouteRegistry.rowsFor(maxRoutes), clock, RESERVED);
     this.#reset = reset;
+  }
+
+  /** How many rows the table needs. */
+  static rowsFor(maxRoutes: number): number {
+    return maxRoutes + RESERVED;
   }
 
   /** Rows of all routes of a generation, by name. */

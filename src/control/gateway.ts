@@ -1,0 +1,371 @@
+/**
+ * The gateway as a whole: loads the configuration, starts the data threads, watches health and files, reloads, drains.
+ * Everything here runs in the control plane; no client's request ever comes by.
+ */
+import { availableParallelism } from 'node:os';
+import pino from 'pino';
+import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
+import { formatProblem, isError } from '../config/problem.ts';
+import type { Config, GatewayConfig } from '../config/schema.ts';
+import type { GenerationPlan } from '../data/messages.ts';
+import { ConnectionTable } from '../memory/connection-table.ts';
+import { EndpointTable } from '../memory/endpoint-table.ts';
+import { MetricTable } from '../memory/metric-table.ts';
+import { startAdmin, type AdminServer } from './admin/server.ts';
+import { ConfigRefused, type ConfigSource, type Loaded } from './config-source.ts';
+import { EndpointRegistry } from './endpoint-registry.ts';
+import { fileSource } from './file-source.ts';
+import { Health } from './health/health.ts';
+import { LatestOnly } from './latest-only.ts';
+import type { ControlLog } from './log.ts';
+import { viewPool } from './pool-view.ts';
+import { keepUntilRestart } from './restart-keys.ts';
+import { RouteRegistry } from './route-registry.ts';
+import { Supervisor } from './supervisor.ts';
+import { spawnWorker, type SpawnThread } from './thread-line.ts';
+import type {
+  AdminView,
+  GatewayStatus,
+  ListenerView,
+  PoolView,
+  ReloadResult,
+  RouteView,
+  ThreadView,
+} from './view.ts';
+
+export interface GatewayOptions {
+  /** Holds `gateway.yaml` and `routes.d/`. */
+  readonly dir: string;
+  /** For `${NAME}` in the files. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Win over gateway.yaml, also after reloads. */
+  readonly overrides?: Partial<GatewayConfig>;
+  /** Gets every line of the control plane's log, JSON, instead of standard output. */
+  readonly log?: (line: string) => void;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly source?: ConfigSource;
+  readonly spawn?: SpawnThread;
+}
+
+/** How it ended. */
+export interface ExitSummary {
+  /** Exchanges that were still going on at the drain deadline. */
+  readonly cut: number;
+}
+
+/** What a reload would do. */
+export interface ReloadPlan {
+  readonly ok: boolean;
+  readonly problems: readonly string[];
+  readonly changes: readonly string[];
+  /** Changed keys that only a restart can bring. */
+  readonly needRestart: readonly string[];
+}
+
+/** Resolves when every thread listens. @throws ConfigRefused */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const clock = options.clock ?? systemClock;
+  const source = options.source ?? fileSource(options.dir, options.env ?? process.env, clock);
+  const loaded = await source.load();
+  if (loaded.config === undefined) throw new ConfigRefused(loaded.problems);
+  const gateway = new Gateway(options, source, { ...loaded, config: loaded.config });
+  await gateway.start();
+  return gateway;
+}
+
+/** What serves now. */
+interface Serving {
+  readonly loaded: Loaded;
+  readonly plan: GenerationPlan;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+}
+
+export class Gateway implements AdminView {
+  readonly startedAt: number;
+  readonly endpointTable: EndpointTable;
+  readonly metricTable: MetricTable;
+  readonly #options: GatewayOptions;
+  readonly #source: ConfigSource;
+  readonly #clock: Clock;
+  readonly #log: ControlLog;
+  readonly #endpoints: EndpointRegistry;
+  readonly #routes: RouteRegistry;
+  readonly #health: Health;
+  readonly #supervisor: Supervisor;
+  readonly #reloading = new LatestOnly((reason: string) => this.#reload(reason));
+  readonly #reloads = { ok: 0, refused: 0 };
+  #serving: Serving;
+  #generation = 0;
+  #admin: AdminServer | undefined;
+  #watch: { close(): void } | undefined;
+  #closing: Promise<ExitSummary> | undefined;
+
+  constructor(options: GatewayOptions, source: ConfigSource, loaded: Loaded & { readonly config: Config }) {
+    this.#options = options;
+    this.#source = source;
+    const clock = options.clock ?? systemClock;
+    this.#clock = clock;
+    this.#log = openLog(options.log);
+    this.startedAt = clock.wall();
+
+    const config = this.#overridden(loaded.config);
+    const threads = threadCount(config.gateway, this.#log);
+    const table = EndpointTable.allocate(threads);
+    const metrics = MetricTable.allocate({
+      threads,
+      routes: RouteRegistry.rowsFor(config.gateway.metrics.maxRoutes),
+      endpoints: table.capacity,
+    });
+    this.endpointTable = table;
+    this.metricTable = metrics;
+    this.#endpoints = new EndpointRegistry(table, clock, (row) => metrics.resetEndpoint(row));
+    this.#routes = new RouteRegistry(config.gateway.metrics.maxRoutes, clock, (row) => metrics.resetRoute(row));
+    const random = options.random ?? systemRandom;
+    this.#health = new Health({ registry: this.#endpoints, table, clock, random, log: this.#log });
+    this.#supervisor = new Supervisor({
+      threads,
+      endpoints: table,
+      metrics,
+      connections: ConnectionTable.allocate(threads),
+      spawn: options.spawn ?? spawnWorker,
+      clock,
+      log: this.#log,
+      onSuspect: (row, reason) => this.#health.passive.suspect(row, reason),
+      onReleased: (generation) => this.#release(generation),
+    });
+    this.#tell(loaded);
+    this.#serving = this.#serve(this.#plan(config), loaded);
+  }
+
+  /** Once, by startGateway. */
+  async start(): Promise<void> {
+    const { admin, listen } = this.config.gateway;
+    try {
+      // Beside each other: the admin server answers "starting" while the threads compile.
+      const [server] = await Promise.all([
+        startAdmin(this, { ...admin, log: this.#log }),
+        this.#supervisor.start(this.#serving.plan, listen),
+      ]);
+      this.#admin = server;
+    } catch (error) {
+      await this.#end();
+      throw error;
+    }
+    this.#watch = this.#source.watch(() => void this.reload('watch'));
+    const fields = { event: 'ready', listeners: this.listeners, admin: this.adminAddress, threads: this.threads().length };
+    this.#log.info({ ...fields, revision: this.revision }, 'ready');
+  }
+
+  // --- what it shows ---
+
+  get status(): GatewayStatus {
+    if (this.#closing !== undefined) return 'draining';
+    return this.threads().some(({ state }) => state === 'up') ? 'ready' : 'starting';
+  }
+
+  get config(): Config {
+    return this.#serving.plan.config;
+  }
+
+  get revision(): string {
+    return this.config.revision;
+  }
+
+  get revisionSince(): number {
+    return this.#serving.since;
+  }
+
+  get staleFiles(): readonly string[] {
+    return this.#serving.loaded.staleFiles;
+  }
+
+  get generations(): number {
+    return this.#supervisor.generations;
+  }
+
+  get reloads(): { readonly ok: number; readonly refused: number } {
+    return this.#reloads;
+  }
+
+  get listeners(): readonly ListenerView[] {
+    return this.#supervisor.listeners.map(({ host, port }) => ({ host, port }));
+  }
+
+  /** Actual ports, in the order of `listen`. */
+  get ports(): readonly number[] {
+    return this.listeners.map(({ port }) => port);
+  }
+
+  get adminAddress(): string {
+    return this.#admin!.address;
+  }
+
+  get adminPort(): number {
+    return this.#admin!.port;
+  }
+
+  get routeNames(): ReadonlyMap<number, string> {
+    return this.#routes.names;
+  }
+
+  pools(): readonly PoolView[] {
+    const parts = { registry: this.#endpoints, table: this.endpointTable, health: this.#health };
+    return this.config.pools.map((pool) => viewPool(pool, parts));
+  }
+
+  routes(): readonly RouteView[] {
+    const { config, routeRows } = this.#serving.plan;
+    return config.routes.map(({ name, source }) => ({ name, source, row: routeRows.get(name)! }));
+  }
+
+  threads(): readonly ThreadView[] {
+    return this.#supervisor.threads;
+  }
+
+  // --- reload ---
+
+  /** Brings all threads to what the files say now, or none. Never rejects; of those that wait, one runs for all. */
+  reload(reason: string): Promise<ReloadResult> {
+    return this.#reloading.run(reason);
+  }
+
+  /** What a reload would change now. */
+  async plan(): Promise<ReloadPlan> {
+    const loaded = await this.#source.load(this.#serving.loaded);
+    const problems = loaded.problems.map(formatProblem);
+    if (loaded.config === undefined) return { ok: false, problems, changes: [], needRestart: [] };
+    const { config, kept } = this.#servable(loaded.config);
+    return { ok: true, problems, changes: this.#source.diff(this.config, config), needRestart: kept };
+  }
+
+  async #reload(reason: string): Promise<ReloadResult> {
+    if (this.#closing !== undefined) return this.#refuse(reason, ['the gateway is shutting down']);
+    try {
+      return await this.#reloadNow(reason);
+    } catch (error) {
+      return this.#refuse(reason, [error instanceof Error ? error.message : String(error)]);
+    }
+  }
+
+  async #reloadNow(reason: string): Promise<ReloadResult> {
+    const loaded = await this.#source.load(this.#serving.loaded);
+    const problems = loaded.problems.map(formatProblem);
+    if (loaded.config === undefined) return this.#refuse(reason, problems);
+    const { config, kept } = this.#servable(loaded.config);
+    const changes = this.#source.diff(this.config, config);
+
+    const plan = this.#plan(config);
+    try {
+      await this.#supervisor.prepareAll(plan);
+    } catch (error) {
+      this.#release(plan.id);
+      throw error;
+    }
+    if (this.#closing !== undefined) {
+      this.#supervisor.discardAll(plan.id);
+      return this.#refuse(reason, ['the gateway is shutting down']);
+    }
+    this.#supervisor.commitAll(plan);
+    this.#serving = this.#serve(plan, loaded);
+    this.#reloads.ok += 1;
+    this.#tell(loaded);
+    for (const key of kept) {
+      this.#log.warn({ event: 'restart_needed', key }, `'${key}' has changed and keeps its old value until a restart`);
+    }
+    const fields = { event: 'reloaded', reason, revision: this.revision, changes, staleFiles: this.staleFiles };
+    this.#log.info(fields, `reloaded, ${changes.length} changes`);
+    return { ok: true, problems, changes, revision: this.revision };
+  }
+
+  #refuse(reason: string, problems: readonly string[]): ReloadResult {
+    this.#reloads.refused += 1;
+    this.#log.error({ event: 'reload_refused', reason, problems }, 'reload refused; the configuration before serves on');
+    return { ok: false, problems, changes: [], revision: this.revision };
+  }
+
+  #servable(loaded: Config): { readonly config: Config; readonly kept: readonly string[] } {
+    const next = this.#overridden(loaded);
+    const { gateway, kept } = keepUntilRestart(this.config.gateway, next.gateway);
+    return { config: { ...next, gateway }, kept };
+  }
+
+  #overridden(config: Config): Config {
+    return { ...config, gateway: { ...config.gateway, ...this.#options.overrides } };
+  }
+
+  #plan(config: Config): GenerationPlan {
+    const id = ++this.#generation;
+    const endpointRows = this.#endpoints.hold(id, config);
+    return { id, config, endpointRows, routeRows: this.#routes.hold(id, config.routes) };
+  }
+
+  #serve(plan: GenerationPlan, loaded: Loaded): Serving {
+    this.#endpoints.commit(plan.config, plan.endpointRows);
+    this.#health.update(plan.config);
+    return { plan, loaded, since: this.#clock.wall() };
+  }
+
+  #release(generation: number): void {
+    this.#endpoints.release(generation);
+    this.#routes.release(generation);
+  }
+
+  /** Warnings, and errors of quarantined files. */
+  #tell({ problems }: Loaded): void {
+    for (const problem of problems) {
+      const { file, line, column } = problem;
+      const event = isError(problem) ? 'file_quarantined' : 'config_warning';
+      this.#log.warn({ event, file, line, column }, formatProblem(problem));
+    }
+  }
+
+  // --- the end ---
+
+  /** As SIGTERM: readiness fails at once, what is in flight finishes, then everything closes. */
+  close(): Promise<ExitSummary> {
+    this.#closing ??= this.#drain();
+    return this.#closing;
+  }
+
+  /** As a second signal: nothing is waited for any longer. */
+  async terminate(): Promise<ExitSummary> {
+    const closing = this.close();
+    await this.#supervisor.close();
+    return closing;
+  }
+
+  async #drain(): Promise<ExitSummary> {
+    const { delay, timeout } = this.config.gateway.drain;
+    this.#watch?.close();
+    this.#log.info({ event: 'draining', delayMs: delay, timeoutMs: timeout }, 'draining');
+    const cut = await this.#supervisor.drainAll(delay, timeout);
+    await this.#end();
+    this.#log.info({ event: 'stopped', cut }, cut === 0 ? 'stopped' : `stopped, ${cut} exchanges were cut`);
+    return { cut };
+  }
+
+  /** The admin server goes last: until then it can be asked how it stands. */
+  async #end(): Promise<void> {
+    this.#health.close();
+    await this.#supervisor.close();
+    await this.#admin?.close();
+  }
+}
+
+function openLog(sink: ((line: string) => void) | undefined): ControlLog {
+  const destination = sink === undefined ? pino.destination({ fd: 1, sync: true }) : { write: sink };
+  return pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/** Several threads on one port need reusePort to share it fairly, which Linux alone does. */
+function threadCount({ threads }: GatewayConfig, log: ControlLog): number {
+  const wanted = threads === 'auto' ? availableParallelism() : threads;
+  if (process.platform === 'linux' || wanted === 1) return wanted;
+  if (threads !== 'auto') {
+    const fields = { event: 'threads_reduced', wanted, platform: process.platform };
+    log.warn(fields, `one data thread instead of ${wanted}: ${process.platform} cannot share a port between threads`);
+  }
+  return 1;
+}

@@ -1,0 +1,98 @@
+/** A control plane's view in a test: two pools, three endpoints, two routes, and a metric table to fill. */
+import type { Config } from '../../src/config/schema.ts';
+import type { AdminView, EndpointView } from '../../src/control/view.ts';
+import { EndpointTable } from '../../src/memory/endpoint-table.ts';
+import { MetricTable } from '../../src/memory/metric-table.ts';
+
+export const ROUTE_ROWS = { other: 0, none: 1, users: 2, orders: 3 } as const;
+export const ENDPOINT_ROWS = { users1: 0, users2: 1, orders1: 2 } as const;
+
+const NOON = Date.UTC(2026, 0, 1, 12);
+
+export function endpointView(url: string, row: number, changes: Partial<EndpointView> = {}): EndpointView {
+  const healthy = { status: [], reason: '', since: NOON, history: [] };
+  const counts = { inFlight: 0, averageMs: 0, failures: 0, ejections: 0 };
+  return { url, row, weight: 1, backup: false, ...healthy, ...counts, ...changes };
+}
+
+export function adminView(changes: Partial<AdminView> = {}): AdminView {
+  const { maxRoutes, maxEndpoints } = { maxRoutes: 1000, maxEndpoints: 1000 };
+  const ejected = endpointView('http://127.0.0.1:7102', ENDPOINT_ROWS.users2, {
+    status: ['unhealthy', 'ejected'],
+    reason: 'passive: 5 failures in a row, connection refused',
+    ejections: 2,
+    failures: 5,
+    history: [{ since: NOON, status: 3, reason: 'passive: 5 failures in a row, connection refused' }],
+  });
+  return {
+    status: 'ready',
+    startedAt: NOON,
+    revision: 'c0ffee',
+    revisionSince: NOON,
+    generations: 1,
+    reloads: { ok: 3, refused: 1 },
+    staleFiles: [],
+    listeners: [{ host: '127.0.0.1', port: 8080 }],
+    config: { gateway: { metrics: { maxRoutes, maxEndpoints } } } as Config,
+    endpointTable: EndpointTable.allocate(2, 16),
+    metricTable: MetricTable.allocate({ threads: 2, routes: 16, endpoints: 16 }),
+    routeNames: new Map([
+      [ROUTE_ROWS.other, '__other__'],
+      [ROUTE_ROWS.none, '__none__'],
+      [ROUTE_ROWS.users, 'users'],
+      [ROUTE_ROWS.orders, 'orders'],
+    ]),
+    pools: () => [
+      {
+        name: 'users',
+        balance: 'least-connections',
+        panic: false,
+        panics: 0,
+        available: 1,
+        endpoints: [
+          endpointView('http://127.0.0.1:7101', ENDPOINT_ROWS.users1, { inFlight: 4, averageMs: 12.3456 }),
+          ejected,
+        ],
+      },
+      {
+        name: 'orders',
+        balance: 'round-robin',
+        panic: true,
+        panics: 7,
+        available: 1,
+        endpoints: [endpointView('http://127.0.0.1:7201', ENDPOINT_ROWS.orders1)],
+      },
+    ],
+    routes: () => [
+      { name: 'users', source: 'users.yaml:9:5', row: ROUTE_ROWS.users },
+      { name: 'orders', source: 'orders.yaml:9:5', row: ROUTE_ROWS.orders },
+    ],
+    threads: () => [
+      { thread: 0, state: 'up', restarts: 0, since: NOON },
+      { thread: 1, state: 'up', restarts: 2, since: NOON },
+    ],
+    reload: () => Promise.resolve({ ok: true, problems: [], changes: [], revision: 'c0ffee' }),
+    ...changes,
+  };
+}
+
+/** Something in every cell that a metric shows. */
+export function fill(table: MetricTable): void {
+  for (const thread of [0, 1]) {
+    const writer = table.writer(thread);
+    for (const route of Object.values(ROUTE_ROWS)) {
+      for (const status of [0, 200, 299, 404, 503]) writer.request(route, status, route * 40, 1000, 2000);
+      writer.error(route, thread);
+      writer.retry(route);
+    }
+    for (const endpoint of Object.values(ENDPOINT_ROWS)) {
+      for (const outcome of [0, 2, 5, 6]) writer.attempt(endpoint, outcome, 25);
+      writer.upstreamOpened(endpoint);
+    }
+    writer.downstreamOpened();
+    writer.inFlight(1);
+    writer.loopDelay(1, 20, 300);
+    writer.heap(50e6, 4e9);
+    writer.generation(4);
+  }
+}
