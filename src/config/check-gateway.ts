@@ -33,7 +33,9 @@ function checkListeners({ listen, admin }: GatewayConfig, document: Document): P
     }
     if (overlap(admin, listener)) {
       const which = document.has(at) ? place : document.valueAt('/admin/port');
-      problems.push(document.error(which, `port ${listener.port} is the admin server's too`, 'give one of them another port'));
+      problems.push(
+        document.error(which, `port ${listener.port} is the admin server's too`, 'give one of them another port'),
+      );
     }
   });
   return problems;

@@ -18,12 +18,15 @@ export function checkPool(pool: PoolConfig, document: Document, at: string, dir:
 
 function checkName({ name }: PoolConfig, document: Document, at: string): Problem[] {
   if (NAME.test(name) && name.length <= 128) return [];
-  return [document.error(document.keyAt(at), `'${name}' is no name for a pool`, 'letters, digits, . _ and -, at most 128')];
+  return [
+    document.error(document.keyAt(at), `'${name}' is no name for a pool`, 'letters, digits, . _ and -, at most 128'),
+  ];
 }
 
 function checkEndpoints({ name, endpoints }: PoolConfig, document: Document, at: string): Problem[] {
   const place = document.valueAt(at);
-  if (endpoints.length === 0) return [document.warning(place, `pool '${name}' has no endpoints: requests to it get 503`)];
+  if (endpoints.length === 0)
+    return [document.warning(place, `pool '${name}' has no endpoints: requests to it get 503`)];
   const problems: Problem[] = [];
   const seen = new Map<string, string>();
   endpoints.forEach(({ url }, index) => {
@@ -35,7 +38,13 @@ function checkEndpoints({ name, endpoints }: PoolConfig, document: Document, at:
     if (first === undefined) seen.set(url, item);
     else {
       const { line, column } = document.valueAt(first);
-      problems.push(document.error(own, `endpoint '${url}' is listed twice: first at ${line}:${column}`, 'give it more weight instead'));
+      problems.push(
+        document.error(
+          own,
+          `endpoint '${url}' is listed twice: first at ${line}:${column}`,
+          'give it more weight instead',
+        ),
+      );
     }
   });
   if (endpoints.every((endpoint) => endpoint.weight === 0)) {
@@ -58,10 +67,18 @@ function checkHealth({ health }: PoolConfig, document: Document, at: string): Pr
     .filter((key) => active[key] === 0)
     .map((key) => tooShort(document, `${at}/${key}`));
   for (const name of Object.keys(active.headers)) {
-    if (!isFieldName(name)) problems.push(document.error(document.keyAt(child(`${at}/headers`, name)), `'${name}' is not a field name`));
+    if (!isFieldName(name))
+      problems.push(document.error(document.keyAt(child(`${at}/headers`, name)), `'${name}' is not a field name`));
   }
   active.expect.status.forEach(([first, last], index) => {
-    if (first > last) problems.push(document.error(document.valueAt(`${at}/expect/status/${index}`), `${first}-${last} is an empty range`, `write ${last}-${first}?`));
+    if (first > last)
+      problems.push(
+        document.error(
+          document.valueAt(`${at}/expect/status/${index}`),
+          `${first}-${last} is an empty range`,
+          `write ${last}-${first}?`,
+        ),
+      );
   });
   const { body } = active.expect;
   if (typeof body === 'object') {
@@ -80,7 +97,8 @@ function regexFault(source: string): string | undefined {
   }
 }
 
-const tooShort = (document: Document, at: string) => document.error(document.valueAt(at), 'expected a duration longer than 0');
+const tooShort = (document: Document, at: string) =>
+  document.error(document.valueAt(at), 'expected a duration longer than 0');
 
 function checkTls({ tls, name, endpoints }: PoolConfig, document: Document, at: string, dir: string): Problem[] {
   if (tls === undefined) return [];
@@ -95,10 +113,17 @@ function checkTls({ tls, name, endpoints }: PoolConfig, document: Document, at: 
     problems.push(document.error(document.keyAt(`${at}/${given}`), `'${given}' without '${missing}'`));
   }
   if (!tls.verify) {
-    problems.push(document.warning(document.valueAt(`${at}/verify`), `pool '${name}' accepts any certificate: whoever is in between can read and change everything`));
+    problems.push(
+      document.warning(
+        document.valueAt(`${at}/verify`),
+        `pool '${name}' accepts any certificate: whoever is in between can read and change everything`,
+      ),
+    );
   }
   if (endpoints.length > 0 && !endpoints.some((endpoint) => endpoint.url.startsWith('https:'))) {
-    problems.push(document.warning(document.keyAt(at), `pool '${name}' has no https endpoint: its tls settings do nothing`));
+    problems.push(
+      document.warning(document.keyAt(at), `pool '${name}' has no https endpoint: its tls settings do nothing`),
+    );
   }
   return problems;
 }

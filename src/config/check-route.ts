@@ -10,8 +10,14 @@ export function checkRoute(route: RouteConfig, document: Document, at: string): 
   const isList = document.has(`${at}/match/0`);
   return route.match.flatMap((match, index) => {
     const place = isList ? `${at}/match/${index}` : `${at}/match`;
-    const faults = checkMatch(match).map(({ path, message }) => document.error(document.valueAt(place + pointer(path)), message));
-    return [...faults, ...checkPath(match, document, `${place}/path`), ...checkFields(match, document, `${place}/headers`)];
+    const faults = checkMatch(match).map(({ path, message }) =>
+      document.error(document.valueAt(place + pointer(path)), message),
+    );
+    return [
+      ...faults,
+      ...checkPath(match, document, `${place}/path`),
+      ...checkFields(match, document, `${place}/headers`),
+    ];
   });
 }
 

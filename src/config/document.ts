@@ -3,7 +3,18 @@
  * file could do to its reader ends here: bombs, twice-written keys, prototype keys, other encodings, endless nesting.
  */
 import { createHash } from 'node:crypto';
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, Scalar, type Document as YamlDocument, type Node, type Pair } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  Scalar,
+  type Document as YamlDocument,
+  type Node,
+  type Pair,
+} from 'yaml';
 import { fillPlaceholders, plainScalar, type Environment, type EnvironmentValue } from './placeholders.ts';
 import { START, type Position, type Problem } from './problem.ts';
 
@@ -76,7 +87,9 @@ export class Document {
   #problem(severity: Problem['severity'], position: Position, message: string, hint: string | undefined): Problem {
     const told = { severity, file: this.file, line: position.line, column: position.column };
     const said = withoutValues(message, this.fromEnv);
-    return hint === undefined ? { ...told, message: said } : { ...told, message: said, hint: withoutValues(hint, this.fromEnv) };
+    return hint === undefined
+      ? { ...told, message: said }
+      : { ...told, message: said, hint: withoutValues(hint, this.fromEnv) };
   }
 
   #nearest(positions: ReadonlyMap<string, Position>, at: string): Position {
@@ -108,13 +121,17 @@ export interface Read {
 }
 
 /** Bytes → text. UTF-8 without NUL, of a stated size; a byte order mark is fine. */
-export function decode(file: string, bytes: Uint8Array): { readonly text?: string; readonly problems: readonly Problem[] } {
+export function decode(
+  file: string,
+  bytes: Uint8Array,
+): { readonly text?: string; readonly problems: readonly Problem[] } {
   const refuse = (message: string, position: Position = START) => ({
     problems: [{ severity: 'error' as const, file, ...position, message }],
   });
   if (bytes.length > MAX_FILE_BYTES) return refuse(`the file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB`);
   const nul = bytes.indexOf(0);
-  if (nul !== -1) return refuse('the file holds a NUL byte: is it text?', positionIn(Buffer.from(bytes).toString('latin1'), nul));
+  if (nul !== -1)
+    return refuse('the file holds a NUL byte: is it text?', positionIn(Buffer.from(bytes).toString('latin1'), nul));
   try {
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), problems: [] };
   } catch {
@@ -137,7 +154,14 @@ export function readDocument(file: string, text: string, env: Environment): Read
   try {
     reader.read(
       // Keys written twice are found by #map, which knows both places.
-      parseAllDocuments(source, { lineCounter: lines, version: '1.2', schema: 'core', merge: false, uniqueKeys: false, prettyErrors: false }),
+      parseAllDocuments(source, {
+        lineCounter: lines,
+        version: '1.2',
+        schema: 'core',
+        merge: false,
+        uniqueKeys: false,
+        prettyErrors: false,
+      }),
     );
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
@@ -214,7 +238,11 @@ class Reader {
     this.#values.set(at, position);
     if (depth > MAX_DEPTH) return this.refuse(position, `nested more than ${MAX_DEPTH} levels deep`);
     if (isAlias(node)) {
-      return this.refuse(position, `alias '*${node.source}': aliases are not supported`, 'write it out, or use defaults in gateway.yaml');
+      return this.refuse(
+        position,
+        `alias '*${node.source}': aliases are not supported`,
+        'write it out, or use defaults in gateway.yaml',
+      );
     }
     if (isMap(node)) return this.#map(node.items, at, depth);
     if (isSeq(node)) return node.items.map((item, index) => this.#plain(item, child(at, index), depth + 1));
@@ -248,7 +276,8 @@ class Reader {
 
   #acceptsKey(name: string, position: Position): boolean {
     if (PROTOTYPE_KEYS.has(name)) this.refuse(position, `key '${name}' is not allowed`);
-    else if (name === '<<') this.refuse(position, `merge key '<<' is not supported`, 'write it out, or use defaults in gateway.yaml');
+    else if (name === '<<')
+      this.refuse(position, `merge key '<<' is not supported`, 'write it out, or use defaults in gateway.yaml');
     else if (/[\x00-\x1f\x7f]/.test(name)) this.refuse(position, 'a key must not hold control characters');
     else return true;
     return false;

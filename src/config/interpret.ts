@@ -49,11 +49,19 @@ export function interpretGateway(document: Document, language: Language): Interp
 }
 
 /** @param defaults of the gateway file. @param dir what paths of files are relative to. */
-export function interpretRoutes(document: Document, defaults: unknown, dir: string, language: Language): Interpreted<RouteFile> {
+export function interpretRoutes(
+  document: Document,
+  defaults: unknown,
+  dir: string,
+  language: Language,
+): Interpreted<RouteFile> {
   const written = withDefaults(document.value, defaults);
   const invalid = validate(language.checkRouteFile, written, document);
   if (invalid.length > 0) return { problems: invalid };
-  const { pools = {}, routes = [] } = written as { pools?: Record<string, unknown>; routes?: Record<string, unknown>[] };
+  const { pools = {}, routes = [] } = written as {
+    pools?: Record<string, unknown>;
+    routes?: Record<string, unknown>[];
+  };
   const { schemas } = language;
   const problems: Problem[] = [];
 
@@ -67,7 +75,7 @@ export function interpretRoutes(document: Document, defaults: unknown, dir: stri
     const at = `/routes/${index}`;
     const config = routeFrom(document.source(at), complete(schemas.route, route) as WrittenRoute);
     problems.push(...checkRoute(config, document, at));
-    return { config, document, at };
+    return { config: { ...config, match: config.match.map(withLowerCase) }, document, at };
   });
   return unlessWrong({ document, pools: placedPools, routes: placedRoutes }, problems);
 }
@@ -86,11 +94,19 @@ function withDefaults(file: unknown, defaults: unknown): unknown {
 /** `- http://…` is short for `- { url: http://… }`. */
 function withEndpointObjects(pool: unknown): unknown {
   const { endpoints, ...rest } = pool as { endpoints: readonly unknown[] };
-  return { ...rest, endpoints: endpoints.map((endpoint) => (typeof endpoint === 'string' ? { url: endpoint } : endpoint)) };
+  return {
+    ...rest,
+    endpoints: endpoints.map((endpoint) => (typeof endpoint === 'string' ? { url: endpoint } : endpoint)),
+  };
 }
 
 function poolFrom(name: string, source: string, pool: PoolConfig): PoolConfig {
-  return { ...pool, name, source, endpoints: pool.endpoints.map((endpoint) => ({ ...endpoint, url: originOf(endpoint.url) })) };
+  return {
+    ...pool,
+    name,
+    source,
+    endpoints: pool.endpoints.map((endpoint) => ({ ...endpoint, url: originOf(endpoint.url) })),
+  };
 }
 
 /** Scheme and host in lower case, no default port, no trailing slash: two spellings of one address are one endpoint. */
@@ -109,8 +125,7 @@ type WrittenRoute = Omit<RouteConfig, 'match' | 'source'> & { match?: MatchConfi
 
 function routeFrom(source: string, route: WrittenRoute): RouteConfig {
   const { match = {}, ...rest } = route;
-  const list = Array.isArray(match) ? match : [match];
-  return { ...rest, source, match: list.map(withLowerCase) } as RouteConfig;
+  return { ...rest, source, match: Array.isArray(match) ? match : [match] } as RouteConfig;
 }
 
 /** RFC 9110 §4.2.3 and §5.1: hosts and field names do not depend on case. */
@@ -118,7 +133,9 @@ function withLowerCase(match: MatchConfig): MatchConfig {
   const { host, headers } = match;
   return {
     ...match,
-    ...(host === undefined ? {} : { host: typeof host === 'string' ? host.toLowerCase() : host.map((name) => name.toLowerCase()) }),
+    ...(host === undefined
+      ? {}
+      : { host: typeof host === 'string' ? host.toLowerCase() : host.map((name) => name.toLowerCase()) }),
     ...(headers === undefined
       ? {}
       : { headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])) }),

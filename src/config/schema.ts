@@ -35,7 +35,12 @@ const EndpointObject = object({
     examples: ['http://10.0.0.11:8080'],
     description: 'Scheme, host and port of one instance, such as http://10.0.0.11:8080. No path, no credentials.',
   }),
-  weight: Type.Integer({ minimum: 0, maximum: 1000, default: 1, description: 'Its share against the others; 0 takes no traffic.' }),
+  weight: Type.Integer({
+    minimum: 0,
+    maximum: 1000,
+    default: 1,
+    description: 'Its share against the others; 0 takes no traffic.',
+  }),
   backup: Type.Boolean({ default: false, description: 'Takes traffic only when no other endpoint can.' }),
 });
 
@@ -46,9 +51,24 @@ const EndpointSchema = Type.Union([EndpointObject.properties.url, EndpointObject
 const TextPattern = object({ regex: Text('A regular expression (RE2 syntax: linear time, no backreferences).') });
 
 const HttpCheck = {
-  path: Type.String({ pattern: '^/', title: 'path', examples: ['/healthz'], default: '/', description: 'What to ask for.' }),
-  method: Type.String({ pattern: '^[A-Z]+$', title: 'method', examples: ['GET', 'HEAD'], default: 'GET', description: 'With which method.' }),
-  headers: Type.Record(Type.String(), Type.String(), { default: {}, description: 'Further request fields, such as host.' }),
+  path: Type.String({
+    pattern: '^/',
+    title: 'path',
+    examples: ['/healthz'],
+    default: '/',
+    description: 'What to ask for.',
+  }),
+  method: Type.String({
+    pattern: '^[A-Z]+$',
+    title: 'method',
+    examples: ['GET', 'HEAD'],
+    default: 'GET',
+    description: 'With which method.',
+  }),
+  headers: Type.Record(Type.String(), Type.String(), {
+    default: {},
+    description: 'Further request fields, such as host.',
+  }),
   expect: settings(
     {
       status: Type.Array(StatusRange('A status, or a range of them.'), {
@@ -68,7 +88,11 @@ const HttpCheck = {
 const Cadence = {
   interval: Duration('Between two probes of one endpoint, with 10 % jitter.', '5s'),
   timeout: Duration('After this a probe has failed.', '2s'),
-  healthyAfter: Type.Integer({ minimum: 1, default: 2, description: 'Good probes in a row that bring an endpoint back.' }),
+  healthyAfter: Type.Integer({
+    minimum: 1,
+    default: 2,
+    description: 'Good probes in a row that bring an endpoint back.',
+  }),
   unhealthyAfter: Type.Integer({ minimum: 1, default: 3, description: 'Bad probes in a row that take it out.' }),
   fastInterval: Duration('Between probes while the verdict is in doubt.', '1s'),
 };
@@ -85,10 +109,17 @@ export const ActiveHealthSchema = object(
 
 export const PassiveHealthSchema = settings(
   {
-    consecutiveFailures: Type.Integer({ minimum: 1, default: 5, description: 'Failures in a row (connect, reset, timeout, 5xx) that eject.' }),
+    consecutiveFailures: Type.Integer({
+      minimum: 1,
+      default: 5,
+      description: 'Failures in a row (connect, reset, timeout, 5xx) that eject.',
+    }),
     ejectFor: Duration('The first ejection; each further one in a row is longer by as much, and decays.', '30s'),
     maxEjectFor: Duration('The longest ejection.', '5m'),
-    maxEjected: Percent('At most this share of a pool is ejected, at least one endpoint may be; the last is never, unless 100%.', '50%'),
+    maxEjected: Percent(
+      'At most this share of a pool is ejected, at least one endpoint may be; the last is never, unless 100%.',
+      '50%',
+    ),
   },
   'What real traffic tells about an endpoint.',
 );
@@ -119,10 +150,18 @@ const HealthSchema = settings(
 const ConnectionsSchema = settings(
   {
     max: Type.Integer({ minimum: 1, default: 256, description: 'Open connections to one endpoint, over all threads.' }),
-    pending: Type.Integer({ minimum: 0, default: 1024, description: 'Requests that may wait for a connection to one endpoint; further ones get 503.' }),
+    pending: Type.Integer({
+      minimum: 0,
+      default: 1024,
+      description: 'Requests that may wait for a connection to one endpoint; further ones get 503.',
+    }),
     idle: Duration('Unused connections are closed after this; keep it below the upstream’s own.', '4s'),
     connectTimeout: Duration('For TCP and TLS together.', '2s'),
-    maxRequests: Type.Integer({ minimum: 0, default: 0, description: 'Requests on one connection before it is replaced; 0 = no limit.' }),
+    maxRequests: Type.Integer({
+      minimum: 0,
+      default: 0,
+      description: 'Requests on one connection before it is replaced; 0 = no limit.',
+    }),
   },
   'Connections to each endpoint.',
 );
@@ -133,7 +172,10 @@ const UpstreamTlsSchema = object(
     cert: Type.Optional(Text('File with the client certificate (PEM).')),
     key: Type.Optional(Text('File with its key (PEM).')),
     serverName: Type.Optional(Text('Name to ask for (SNI) and to verify, instead of the endpoint’s host.')),
-    verify: Type.Boolean({ default: true, description: 'false accepts any certificate: for tests only, it is warned about.' }),
+    verify: Type.Boolean({
+      default: true,
+      description: 'false accepts any certificate: for tests only, it is warned about.',
+    }),
   },
   'TLS towards https endpoints.',
 );
@@ -152,7 +194,8 @@ const HashSchema = object({
     title: 'hash key',
     examples: ['header:x-user', 'cookie:session', 'path'],
     pattern: '^(header:[^\\s:]+|cookie:[^\\s;=]+|query:\\S+|path|consumer|ip|url)$',
-    description: 'header:NAME, cookie:NAME, query:NAME, path, url, ip or consumer. A request without it is spread at random.',
+    description:
+      'header:NAME, cookie:NAME, query:NAME, path, url, ip or consumer. A request without it is spread at random.',
   }),
 });
 
@@ -214,22 +257,41 @@ const Condition = Type.Union(
 const Conditions = (description: string) => Type.Record(Type.String(), Condition, { description });
 
 export const MatchSchema = object({
-  host: Type.Optional(oneOrMany(Text('api.example.com, or *.example.com for any name below it.'), 'Host names, without port.')),
+  host: Type.Optional(
+    oneOrMany(Text('api.example.com, or *.example.com for any name below it.'), 'Host names, without port.'),
+  ),
   path: Type.Optional(
-    Type.Union([Type.String({
-        pattern: '^/',
-        title: 'path',
-        examples: ['/orders', '/orders/*'],
-        description: '/x exactly, or /x/* for /x and all below it.',
-      }), TextPattern], {
-      description: 'Exact path, whole-segment prefix (/x/*), or { regex: … } over the whole path. Default: every path.',
+    Type.Union(
+      [
+        Type.String({
+          pattern: '^/',
+          title: 'path',
+          examples: ['/orders', '/orders/*'],
+          description: '/x exactly, or /x/* for /x and all below it.',
+        }),
+        TextPattern,
+      ],
+      {
+        description:
+          'Exact path, whole-segment prefix (/x/*), or { regex: … } over the whole path. Default: every path.',
+      },
+    ),
+  ),
+  methods: Type.Optional(
+    Type.Array(Type.String({ pattern: '^[A-Z][A-Z-]*$', title: 'method', examples: ['GET', 'POST'] }), {
+      minItems: 1,
+      description: 'Default: every method.',
     }),
   ),
-  methods: Type.Optional(Type.Array(Type.String({ pattern: '^[A-Z][A-Z-]*$', title: 'method', examples: ['GET', 'POST'] }), { minItems: 1, description: 'Default: every method.' })),
   headers: Type.Optional(Conditions('All must hold.')),
   query: Type.Optional(Conditions('All must hold; of a repeated parameter the first value counts.')),
   cookies: Type.Optional(Conditions('All must hold.')),
-  client: Type.Optional(object({ cidr: oneOrMany(Text('10.0.0.0/8, or 2001:db8::/32.'), 'Networks of the client.') }, 'Where the client is.')),
+  client: Type.Optional(
+    object(
+      { cidr: oneOrMany(Text('10.0.0.0/8, or 2001:db8::/32.'), 'Networks of the client.') },
+      'Where the client is.',
+    ),
+  ),
 });
 
 export const TimeoutSchema = settings(
@@ -253,7 +315,8 @@ export const RouteLimitsSchema = settings(
     }),
     encodedSlashes: Type.Enum(['refuse', 'allow'], {
       default: 'refuse',
-      description: 'Whether a path may hold %2F or %5C. Allowed ones are passed on as they are and never split a segment.',
+      description:
+        'Whether a path may hold %2F or %5C. Allowed ones are passed on as they are and never split a segment.',
     }),
   },
   'What a request on this route may bring.',
@@ -316,7 +379,11 @@ export const ListenerLimitsSchema = settings(
     minRate: Size('Slowest body accepted, per second, after its first ten seconds (408).', '512B'),
     keepAlive: Duration('An idle client connection is closed after this; keep it above the balancer’s own.', '65s'),
     connections: Type.Integer({ minimum: 1, default: 10_000, description: 'Client connections, over all threads.' }),
-    connectionsPerClient: Type.Integer({ minimum: 1, default: 200, description: 'Client connections from one address (trusted proxies are exempt).' }),
+    connectionsPerClient: Type.Integer({
+      minimum: 1,
+      default: 200,
+      description: 'Client connections from one address (trusted proxies are exempt).',
+    }),
     underscores: Type.Enum(['drop', 'refuse', 'allow'], {
       default: 'drop',
       description: 'Header names with an underscore: a service that maps - to _ would confuse them with others.',
@@ -333,7 +400,11 @@ const ListenerSchema = object({
 
 export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
   object({
-    listen: Type.Array(ListenerSchema, { minItems: 1, default: [{ port: 8080 }], description: 'Where clients connect.' }),
+    listen: Type.Array(ListenerSchema, {
+      minItems: 1,
+      default: [{ port: 8080 }],
+      description: 'Where clients connect.',
+    }),
     threads: Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 64 })], {
       default: 'auto',
       description: 'Data threads; auto is one per processor.',
@@ -346,7 +417,9 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       {
         host: Type.String({ default: '127.0.0.1', description: 'Address of the admin server.' }),
         port: Type.Integer({ minimum: 0, maximum: 65535, default: 9901, description: 'Its port; 0 takes a free one.' }),
-        token: Type.Optional(Type.String({ minLength: 16, description: 'Bearer token; required when not on loopback.' })),
+        token: Type.Optional(
+          Type.String({ minLength: 16, description: 'Bearer token; required when not on loopback.' }),
+        ),
       },
       'Health, metrics, state and reload.',
     ),
@@ -367,7 +440,11 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
     ),
     metrics: settings(
       {
-        maxRoutes: Type.Integer({ minimum: 1, default: 1000, description: 'Routes with series of their own; the rest share __other__.' }),
+        maxRoutes: Type.Integer({
+          minimum: 1,
+          default: 1000,
+          description: 'Routes with series of their own; the rest share __other__.',
+        }),
         maxEndpoints: Type.Integer({ minimum: 1, default: 1000, description: 'Likewise for endpoints.' }),
       },
       'Bounds on cardinality.',
@@ -379,8 +456,16 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       },
       'Overload of the gateway itself.',
     ),
-    requestIdHeader: Type.String({ default: 'x-request-id', pattern: '^[a-z0-9-]+$', title: 'field name in lower case', examples: ['x-request-id'], description: 'Carries the request id.' }),
-    defaults: Type.Optional(object(routeSettings(concerns), 'Settings of every route; a route overrides them key by key.')),
+    requestIdHeader: Type.String({
+      default: 'x-request-id',
+      pattern: '^[a-z0-9-]+$',
+      title: 'field name in lower case',
+      examples: ['x-request-id'],
+      description: 'Carries the request id.',
+    }),
+    defaults: Type.Optional(
+      object(routeSettings(concerns), 'Settings of every route; a route overrides them key by key.'),
+    ),
   });
 
 export type ListenerLimitsConfig = StaticDecode<typeof ListenerLimitsSchema>;

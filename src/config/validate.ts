@@ -42,7 +42,10 @@ const isUnresolved = (fault: Fault) => fault.keyword === 'anyOf';
 function outermost(faults: readonly Fault[]): Fault | undefined {
   return faults
     .filter(isUnresolved)
-    .reduce<Fault | undefined>((least, fault) => (least && least.schemaPath.length <= fault.schemaPath.length ? least : fault), undefined);
+    .reduce<Fault | undefined>(
+      (least, fault) => (least && least.schemaPath.length <= fault.schemaPath.length ? least : fault),
+      undefined,
+    );
 }
 
 function isWithin(path: string, outer: string): boolean {
@@ -56,7 +59,10 @@ function meant(union: Fault, inside: readonly Fault[], prefix: string): Fault[] 
   const alike = branches
     .map((branch, index) => ({ branch, faults: faultsOf(index) }))
     .filter(({ branch }) => isAlike(branch, union.data));
-  const byFit = alike.sort((a, b) => strangeness(a.branch, union.data) - strangeness(b.branch, union.data) || a.faults.length - b.faults.length);
+  const byFit = alike.sort(
+    (a, b) =>
+      strangeness(a.branch, union.data) - strangeness(b.branch, union.data) || a.faults.length - b.faults.length,
+  );
   const [best, second] = byFit;
   const whole: Fault = { ...union, keyword: 'union' };
   if (best === undefined) return [whole];
@@ -99,17 +105,30 @@ function tell(fault: Fault, document: Document, at: string): Problem {
   if (keyword === 'required') {
     const key = String(params.missingProperty);
     const what = parentSchema.properties?.[key];
-    return document.error(document.keyAt(at), `missing key '${key}'`, what === undefined ? undefined : `expected ${describe(what)}`);
+    return document.error(
+      document.keyAt(at),
+      `missing key '${key}'`,
+      what === undefined ? undefined : `expected ${describe(what)}`,
+    );
   }
   const place = document.valueAt(at);
   const got = describeValue(data);
   if (keyword === 'minimum') return document.error(place, `expected at least ${params.limit}, got ${got}`);
   if (keyword === 'maximum') return document.error(place, `expected at most ${params.limit}, got ${got}`);
   if (keyword === 'exclusiveMinimum') return document.error(place, `expected more than ${params.limit}, got ${got}`);
-  if (keyword === 'minItems') return document.error(place, `expected at least ${params.limit} in this list, got ${lengthOf(data)}`);
-  if (keyword === 'maxItems') return document.error(place, `expected at most ${params.limit} in this list, got ${lengthOf(data)}`);
-  if (keyword === 'minLength') return document.error(place, lengthOf(data) === 0 ? 'expected text, got none' : `expected at least ${params.limit} characters, got ${lengthOf(data)}`);
-  if (keyword === 'maxLength') return document.error(place, `expected at most ${params.limit} characters, got ${lengthOf(data)}`);
+  if (keyword === 'minItems')
+    return document.error(place, `expected at least ${params.limit} in this list, got ${lengthOf(data)}`);
+  if (keyword === 'maxItems')
+    return document.error(place, `expected at most ${params.limit} in this list, got ${lengthOf(data)}`);
+  if (keyword === 'minLength')
+    return document.error(
+      place,
+      lengthOf(data) === 0
+        ? 'expected text, got none'
+        : `expected at least ${params.limit} characters, got ${lengthOf(data)}`,
+    );
+  if (keyword === 'maxLength')
+    return document.error(place, `expected at most ${params.limit} characters, got ${lengthOf(data)}`);
   if (keyword === 'minProperties') return document.error(place, 'expected at least one key here, got none');
   if (['type', 'enum', 'const', 'pattern', 'union'].includes(keyword)) {
     return document.error(place, `expected ${describe(parentSchema)}, got ${got}`, rewritten(parentSchema, data));

@@ -46,7 +46,8 @@ const UNITS: Readonly<Record<string, readonly string[]>> = {
 /** What to write instead, when it can be guessed from what was written. */
 export function rewritten(schema: JsonSchema, value: unknown): string | undefined {
   const guess = candidates(schema, value).find((candidate) => fits(schema, candidate));
-  if (guess !== undefined) return `write ${typeof value === 'number' && typeof guess === 'string' ? quoted(guess) : String(guess)}?`;
+  if (guess !== undefined)
+    return `write ${typeof value === 'number' && typeof guess === 'string' ? quoted(guess) : String(guess)}?`;
   return typeof value === 'string' ? didYouMean(value, words(schema)) : undefined;
 }
 
@@ -76,15 +77,21 @@ const quoted = (text: string) => (/^[-+.\d]+$/.test(text) || /^(true|false)$/.te
 const schemasWithin = (schema: JsonSchema): readonly JsonSchema[] => schema.anyOf?.flatMap(schemasWithin) ?? [schema];
 
 const words = (schema: JsonSchema): string[] =>
-  schemasWithin(schema).flatMap((part) => (part.enum ?? ('const' in part ? [part.const] : [])).filter((word) => typeof word === 'string'));
+  schemasWithin(schema).flatMap((part) =>
+    (part.enum ?? ('const' in part ? [part.const] : [])).filter((word) => typeof word === 'string'),
+  );
 
 const unique = (parts: readonly string[]) => [...new Set(parts)];
-const list = (parts: readonly string[]) => (parts.length < 2 ? parts.join() : `${parts.slice(0, -1).join(', ')} or ${parts.at(-1)}`);
+const list = (parts: readonly string[]) =>
+  parts.length < 2 ? parts.join() : `${parts.slice(0, -1).join(', ')} or ${parts.at(-1)}`;
 const listAll = (parts: readonly string[]) => list(parts).replace(/ or (?=[^,]*$)/, ' and ');
 
 function withExamples(what: string, examples: readonly unknown[] | undefined): string {
-  return examples === undefined || examples.length === 0 ? what : `${what} such as ${list(examples.slice(0, 3).map(String))}`;
+  return examples === undefined || examples.length === 0
+    ? what
+    : `${what} such as ${list(examples.slice(0, 3).map(String))}`;
 }
 
 /** `a duration`, `an endpoint`, `a URL`; plurals stand by themselves. */
-const article = (title: string) => (title.endsWith('s') && !title.endsWith('ss') ? title : /^[aeio]/i.test(title) ? `an ${title}` : `a ${title}`);
+const article = (title: string) =>
+  title.endsWith('s') && !title.endsWith('ss') ? title : /^[aeio]/i.test(title) ? `an ${title}` : `a ${title}`;

@@ -9,6 +9,8 @@ export interface Loaded {
   readonly problems: readonly Problem[];
   /** Files that are wrong now and serve as they last were. */
   readonly staleFiles: readonly string[];
+  /** Values that must never be shown, wherever they stand. */
+  readonly secrets: readonly string[];
 }
 
 export interface ConfigSource {

@@ -19,13 +19,13 @@ export interface SeatParts {
   /** Everything that is not the answer to a question. */
   readonly onMessage: (message: FromThread) => void;
   /** The thread has ended; the seat is `down`. */
-  readonly onGone: (reason: string) => void;
+  readonly onGone: (cause: Error) => void;
 }
 
 interface Question {
   /** Whether the message was its answer. */
   readonly hear: (message: FromThread) => boolean;
-  readonly fail: (reason: string) => void;
+  readonly fail: (cause: Error) => void;
 }
 
 export class DataThread {
@@ -39,6 +39,8 @@ export class DataThread {
   #state: ThreadView['state'] = 'down';
   #since: number;
   #line: ThreadLine | undefined;
+  /** What ended the thread before. */
+  #lastEnd = new Error('it was not started');
   readonly #parts: SeatParts;
   readonly #questions = new Set<Question>();
 
@@ -64,7 +66,7 @@ export class DataThread {
     const line = this.#parts.spawn();
     this.#line = line;
     line.onMessage((message) => this.#receive(message));
-    line.onExit((reason) => this.#gone(reason));
+    line.onExit((cause) => this.#gone(cause));
   }
 
   /** It listens and serves. */
@@ -88,6 +90,7 @@ export class DataThread {
   }
 
   discard(id: number): void {
+    this.prepared = undefined;
     this.#line?.send({ kind: 'discard', id });
   }
 
@@ -117,7 +120,7 @@ export class DataThread {
     answerIn: (message: FromThread) => Answer | Error | undefined,
   ): Promise<Answer> {
     const line = this.#line;
-    if (line === undefined) return Promise.reject(new Error(`data thread ${this.thread} is down`));
+    if (line === undefined) return Promise.reject(this.#died(this.#lastEnd));
     return new Promise((resolve, reject) => {
       const settle = (answer: Answer | Error): void => {
         timeout.cancel();
@@ -131,7 +134,7 @@ export class DataThread {
           if (answer !== undefined) settle(answer);
           return answer !== undefined;
         },
-        fail: (reason) => settle(new Error(`data thread ${this.thread} died: ${reason}`)),
+        fail: (cause) => settle(this.#died(cause)),
       };
       const timeout = this.#parts.clock.after(withinMs, () => {
         settle(new Error(`data thread ${this.thread} did not answer '${question.kind}' within ${withinMs} ms`));
@@ -147,13 +150,18 @@ export class DataThread {
     this.#parts.onMessage(message);
   }
 
-  #gone(reason: string): void {
+  #gone(cause: Error): void {
     this.#line = undefined;
+    this.#lastEnd = cause;
     this.serving = undefined;
     this.prepared = undefined;
     this.#become('down');
-    for (const question of this.#questions) question.fail(reason);
-    this.#parts.onGone(reason);
+    for (const question of this.#questions) question.fail(cause);
+    this.#parts.onGone(cause);
+  }
+
+  #died(cause: Error): Error {
+    return new Error(`data thread ${this.thread} is down: ${cause.message}`, { cause });
   }
 
   #become(state: ThreadView['state']): void {

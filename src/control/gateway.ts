@@ -23,15 +23,7 @@ import { keepUntilRestart } from './restart-keys.ts';
 import { RouteRegistry } from './route-registry.ts';
 import { Supervisor } from './supervisor.ts';
 import { spawnWorker, type SpawnThread } from './thread-line.ts';
-import type {
-  AdminView,
-  GatewayStatus,
-  ListenerView,
-  PoolView,
-  ReloadResult,
-  RouteView,
-  ThreadView,
-} from './view.ts';
+import type { AdminView, GatewayStatus, ListenerView, PoolView, ReloadResult, RouteView, ThreadView } from './view.ts';
 
 export interface GatewayOptions {
   /** Holds `gateway.yaml` and `routes.d/`. */
@@ -47,6 +39,8 @@ export interface GatewayOptions {
   readonly source?: ConfigSource;
   readonly spawn?: SpawnThread;
 }
+
+const SHUTTING_DOWN = 'the gateway is shutting down';
 
 /** How it ended. */
 export interface ExitSummary {
@@ -142,19 +136,24 @@ export class Gateway implements AdminView {
   /** Once, by startGateway. */
   async start(): Promise<void> {
     const { admin, listen } = this.config.gateway;
-    try {
-      // Beside each other: the admin server answers "starting" while the threads compile.
-      const [server] = await Promise.all([
-        startAdmin(this, { ...admin, log: this.#log }),
-        this.#supervisor.start(this.#serving.plan, listen),
-      ]);
-      this.#admin = server;
-    } catch (error) {
+    // Beside each other: the admin server answers "starting" while the threads compile.
+    const [server, threads] = await Promise.allSettled([
+      startAdmin(this, { ...admin, log: this.#log }),
+      this.#supervisor.start(this.#serving.plan, listen),
+    ]);
+    if (server.status === 'fulfilled') this.#admin = server.value;
+    for (const part of [server, threads]) {
+      if (part.status === 'fulfilled') continue;
       await this.#end();
-      throw error;
+      throw part.reason;
     }
     this.#watch = this.#source.watch(() => void this.reload('watch'));
-    const fields = { event: 'ready', listeners: this.listeners, admin: this.adminAddress, threads: this.threads().length };
+    const fields = {
+      event: 'ready',
+      listeners: this.listeners,
+      admin: this.adminAddress,
+      threads: this.threads().length,
+    };
     this.#log.info({ ...fields, revision: this.revision }, 'ready');
   }
 
@@ -179,6 +178,10 @@ export class Gateway implements AdminView {
 
   get staleFiles(): readonly string[] {
     return this.#serving.loaded.staleFiles;
+  }
+
+  get secrets(): readonly string[] {
+    return this.#serving.loaded.secrets;
   }
 
   get generations(): number {
@@ -241,7 +244,7 @@ export class Gateway implements AdminView {
   }
 
   async #reload(reason: string): Promise<ReloadResult> {
-    if (this.#closing !== undefined) return this.#refuse(reason, ['the gateway is shutting down']);
+    if (this.#closing !== undefined) return this.#refuse(reason, [SHUTTING_DOWN]);
     try {
       return await this.#reloadNow(reason);
     } catch (error) {
@@ -251,37 +254,45 @@ export class Gateway implements AdminView {
 
   async #reloadNow(reason: string): Promise<ReloadResult> {
     const loaded = await this.#source.load(this.#serving.loaded);
-    const problems = loaded.problems.map(formatProblem);
-    if (loaded.config === undefined) return this.#refuse(reason, problems);
+    if (loaded.config === undefined) return this.#refuse(reason, loaded.problems.map(formatProblem));
+    this.#tell(loaded);
     const { config, kept } = this.#servable(loaded.config);
     const changes = this.#source.diff(this.config, config);
+    // What was wrong may be right again, or the reverse, and the same configuration serves.
+    if (config.revision === this.revision) this.#serving = { ...this.#serving, loaded };
+    else await this.#swap(config, loaded);
 
-    const plan = this.#plan(config);
-    try {
-      await this.#supervisor.prepareAll(plan);
-    } catch (error) {
-      this.#release(plan.id);
-      throw error;
-    }
-    if (this.#closing !== undefined) {
-      this.#supervisor.discardAll(plan.id);
-      return this.#refuse(reason, ['the gateway is shutting down']);
-    }
-    this.#supervisor.commitAll(plan);
-    this.#serving = this.#serve(plan, loaded);
-    this.#reloads.ok += 1;
-    this.#tell(loaded);
     for (const key of kept) {
       this.#log.warn({ event: 'restart_needed', key }, `'${key}' has changed and keeps its old value until a restart`);
     }
+    const ok = !loaded.problems.some(isError);
+    this.#reloads[ok ? 'ok' : 'refused'] += 1;
     const fields = { event: 'reloaded', reason, revision: this.revision, changes, staleFiles: this.staleFiles };
     this.#log.info(fields, `reloaded, ${changes.length} changes`);
-    return { ok: true, problems, changes, revision: this.revision };
+    return { ok, problems: loaded.problems.map(formatProblem), changes, revision: this.revision };
+  }
+
+  /** All threads or none. */
+  async #swap(config: Config, loaded: Loaded): Promise<void> {
+    const plan = this.#plan(config);
+    try {
+      await this.#supervisor.prepareAll(plan);
+      if (this.#closing !== undefined) throw new Error(SHUTTING_DOWN);
+    } catch (error) {
+      this.#supervisor.discardAll(plan.id);
+      this.#release(plan.id);
+      throw error;
+    }
+    this.#supervisor.commitAll(plan);
+    this.#serving = this.#serve(plan, loaded);
   }
 
   #refuse(reason: string, problems: readonly string[]): ReloadResult {
     this.#reloads.refused += 1;
-    this.#log.error({ event: 'reload_refused', reason, problems }, 'reload refused; the configuration before serves on');
+    this.#log.error(
+      { event: 'reload_refused', reason, problems },
+      'reload refused; the configuration before serves on',
+    );
     return { ok: false, problems, changes: [], revision: this.revision };
   }
 

@@ -122,7 +122,7 @@ describe('a scrape', () => {
       config: { gateway: { metrics: { maxRoutes: 10, maxEndpoints: 2 } } } as Config,
       pools: () => [pool],
     });
-    for (const { row } of endpoints) view.metricTable.writer(0).attempt(row, 2, 100);
+    for (const { row } of endpoints) view.metricTable.writer(0).attempt(row, 2, 125);
 
     const all = await series(view);
 
@@ -134,7 +134,7 @@ describe('a scrape', () => {
     expect(all).toMatchObject({
       'aya_endpoint_available{pool="__other__",endpoint="__other__"}': 7,
       'aya_endpoint_in_flight{pool="__other__",endpoint="__other__"}': 8,
-      'aya_upstream_duration_seconds_sum{pool="__other__",endpoint="__other__"}': 0.8,
+      'aya_upstream_duration_seconds_sum{pool="__other__",endpoint="__other__"}': 1,
       'aya_upstream_duration_seconds_count{pool="__other__",endpoint="__other__"}': 8,
     });
     expect(Object.keys(startingWith(all, 'aya_endpoint_latency_seconds'))).toHaveLength(2);

@@ -50,7 +50,7 @@ interface Moment {
 
 export function createScrape(view: ScrapeView): Scrape {
   const page = new MetricsPage();
-  let moment: Moment = look(view);
+  let moment: Moment;
   const now = () => moment;
   traffic(page, now);
   upstreams(page, now);

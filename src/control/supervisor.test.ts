@@ -1,77 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { config, logEntries, poolConfig } from '../../test/support/config.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
-import type { FromThread, GenerationPlan, ListenerConfig, ThreadData, ToThread } from '../data/messages.ts';
+import { FakeThread } from '../../test/support/fake-thread.ts';
+import type { GenerationPlan, ListenerConfig } from '../data/messages.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
 import { Supervisor } from './supervisor.ts';
-import type { ThreadLine } from './thread-line.ts';
-
-/** A data thread without a thread: answers as a good one would, unless told otherwise. */
-class FakeThread implements ThreadLine {
-  readonly data: ThreadData;
-  readonly heard: ToThread[] = [];
-  isAlive = true;
-  isMute = false;
-  refusal: string | undefined;
-  #receive: (message: FromThread) => void = () => {};
-  #gone: (reason: string) => void = () => {};
-
-  constructor(data: ThreadData) {
-    this.data = data;
-  }
-
-  onMessage(receive: (message: FromThread) => void): void {
-    this.#receive = receive;
-  }
-
-  onExit(gone: (reason: string) => void): void {
-    this.#gone = gone;
-  }
-
-  send(message: ToThread): void {
-    this.heard.push(message);
-    if (this.isMute) return;
-    setImmediate(() => this.#answer(message));
-  }
-
-  say(message: FromThread): void {
-    if (this.isAlive) this.#receive(message);
-  }
-
-  /** What the thread does by itself. */
-  die(reason: string): void {
-    if (!this.isAlive) return;
-    this.isAlive = false;
-    this.#gone(reason);
-  }
-
-  async terminate(): Promise<void> {
-    await settle();
-    this.die('terminated');
-  }
-
-  beat(): void {
-    Atomics.add(new Int32Array(this.data.heartbeats), this.data.thread, 1);
-  }
-
-  kinds(): string[] {
-    return this.heard.map((message) => ('id' in message ? `${message.kind} ${message.id}` : message.kind));
-  }
-
-  #answer(message: ToThread): void {
-    if (this.isMute) return;
-    if (message.kind === 'prepare') {
-      const { id } = message.plan;
-      this.say(this.refusal === undefined ? { kind: 'prepared', id } : { kind: 'refused', id, reason: this.refusal });
-    } else if (message.kind === 'listen') {
-      this.say({ kind: 'listening', ports: message.listeners.map(({ port }, at) => port || 40_000 + at) });
-    } else if (message.kind === 'drain') {
-      this.say({ kind: 'drained', cut: this.data.thread + 1 });
-    }
-  }
-}
 
 const LISTENERS = [{ host: '127.0.0.1', port: 0 }] as ListenerConfig[];
 
@@ -172,7 +107,9 @@ describe('a reload', () => {
   test('a thread that does not answer is a refusal, and is replaced', async () => {
     const { supervisor, spawned, pass } = await started(2);
     spawned[0]!.isMute = true;
-    const refused = expect(supervisor.prepareAll(plan(2))).rejects.toThrow("data thread 0 did not answer 'prepare' within");
+    const refused = expect(supervisor.prepareAll(plan(2))).rejects.toThrow(
+      "data thread 0 did not answer 'prepare' within",
+    );
     await pass(11_000);
     await refused;
     expect(spawned[0]!.isAlive).toBe(false);

@@ -93,7 +93,7 @@ export class Supervisor {
     return this.#holders.generations;
   }
 
-  /** Compiles the plan on all threads, one after another so that others serve meanwhile. Rejects, and leaves no trace, when one refuses. */
+  /** Compiles the plan on all threads, one after another so that the others serve meanwhile. Rejects, and all forget it, when one refuses. */
   async prepareAll(plan: GenerationPlan): Promise<void> {
     const seats = this.#seats.filter((seat) => seat.isUp);
     if (seats.length === 0) throw new Error('no data thread is up to check the configuration');
@@ -129,7 +129,9 @@ export class Supervisor {
   async drainAll(delayMs: number, timeoutMs: number): Promise<number> {
     this.#isRunning = false;
     this.#heartbeats.close();
-    const drained = this.#seats.filter((seat) => seat.isUp).map((seat) => seat.drain(delayMs, timeoutMs).catch(() => 0));
+    const drained = this.#seats
+      .filter((seat) => seat.isUp)
+      .map((seat) => seat.drain(delayMs, timeoutMs).catch(() => 0));
     return (await Promise.all(drained)).reduce((sum, cut) => sum + cut, 0);
   }
 
@@ -155,7 +157,7 @@ export class Supervisor {
           heartbeats: this.#heartbeats.buffer,
         }),
       onMessage: (message) => this.#receive(thread, message),
-      onGone: (reason) => this.#gone(thread, reason),
+      onGone: (cause) => this.#gone(thread, cause),
     });
   }
 
@@ -198,7 +200,7 @@ export class Supervisor {
     else if (message.kind === 'released') this.#holders.release(message.id, thread);
   }
 
-  #gone(thread: number, reason: string): void {
+  #gone(thread: number, cause: Error): void {
     this.#parts.endpoints.forgetThread(thread);
     this.#parts.metrics.forgetThread(thread);
     this.#parts.connections.resetThread(thread);
@@ -206,7 +208,7 @@ export class Supervisor {
     if (!this.#isRunning) return;
     const seat = this.#seats[thread]!;
     const delayMs = this.#backoffMs(thread);
-    this.#parts.log.error({ event: 'thread_died', thread, reason, restartInMs: delayMs }, `data thread ${thread} died`);
+    this.#parts.log.error({ event: 'thread_died', thread, err: cause, restartInMs: delayMs }, `data thread ${thread} died`);
     this.#parts.clock.after(delayMs, () => void this.#restart(seat));
   }
 

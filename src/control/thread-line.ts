@@ -6,7 +6,7 @@ import type { FromThread, Line, ThreadData, ToThread } from '../data/messages.ts
 
 export interface ThreadLine extends Line<ToThread, FromThread> {
   /** Called once, whatever ended the thread. */
-  onExit(gone: (reason: string) => void): void;
+  onExit(gone: (cause: Error) => void): void;
   /** Ends it at once, also when it spins. Resolves when it has ended, after `onExit`. */
   terminate(): Promise<void>;
 }
@@ -18,14 +18,14 @@ const WORKER = new URL(`../data/worker.${import.meta.url.endsWith('.ts') ? 'ts' 
 export const spawnWorker: SpawnThread = (data) => {
   shareCompileCache();
   const worker = new Worker(WORKER, { workerData: data, name: `data-${data.thread}` });
-  let reason: string | undefined;
+  let cause: Error | undefined;
   worker.on('error', (error: unknown) => {
-    reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    cause = error instanceof Error ? error : new Error(String(error));
   });
   return {
     send: (message) => worker.postMessage(message),
     onMessage: (receive) => void worker.on('message', receive),
-    onExit: (gone) => void worker.once('exit', (code) => gone(reason ?? `exit code ${code}`)),
+    onExit: (gone) => void worker.once('exit', (code) => gone(cause ?? new Error(`exit code ${code}`))),
     terminate: async () => void (await worker.terminate()),
   };
 };

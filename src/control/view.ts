@@ -77,13 +77,13 @@ export interface ListenerView {
   readonly port: number;
 }
 
-/** What a reload did, or why it did nothing. */
+/** What a reload did. */
 export interface ReloadResult {
-  /** false: the old configuration serves on, unchanged. */
+  /** Everything that the files say serves. false: a file is wrong and serves as it last was, or all was refused. */
   readonly ok: boolean;
-  /** One sentence each, `file:line:column: what is wrong`. With `ok`, those of quarantined files. */
+  /** Errors and warnings, `file:line:column: severity: what is wrong`. */
   readonly problems: readonly string[];
-  /** What changed, one sentence each. */
+  /** What serves from now on and did not before; one sentence each. Other files' changes apply when one is wrong. */
   readonly changes: readonly string[];
   /** Of the configuration that serves now. */
   readonly revision: string;
@@ -106,6 +106,8 @@ export interface AdminView {
   readonly listeners: readonly ListenerView[];
   /** The decoded configuration that serves now, secrets included: redact before showing it. */
   readonly config: Config;
+  /** Values from the environment that must never be shown, wherever they stand in it. */
+  readonly secrets: readonly string[];
   readonly endpointTable: EndpointTable;
   readonly metricTable: MetricTable;
   /** The label of every route row in use, `__other__` and `__none__` included. */

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Exchange } from './exchange.ts';
+import type { Networks } from './match/networks.ts';
 
 const CLIENT = Symbol('aya.client');
 
@@ -10,23 +11,33 @@ export class ClientConnection {
   /** The peer, IPv4-mapped addresses as IPv4. */
   readonly address: string;
   readonly port: number;
-  /** Whether it is one of `trustedProxies`. */
-  readonly trusted: boolean;
+  /** Whether it is one of `trustedProxies`, as of the latest request. */
+  trusted = false;
   readonly scheme = 'http' as const;
   /** Bytes per second, below which a body is cut off. */
   readonly minRate: number;
   /** The request under way, if any. */
   exchange: Exchange | null = null;
+  /** An answer has said that it is the last: whatever still comes is not looked at. */
+  closing = false;
   /** The request under way waits for "100 Continue". */
   expectsContinue = false;
 
-  constructor(socket: Socket, isTrusted: (address: string) => boolean, minRate: number) {
+  #judgedBy: Networks | undefined;
+
+  constructor(socket: Socket, minRate: number) {
     this.socket = socket;
     this.address = plainAddress(socket.remoteAddress ?? '');
     this.port = socket.localPort ?? 0;
-    this.trusted = isTrusted(this.address);
     this.minRate = minRate;
     (socket as unknown as Record<symbol, ClientConnection>)[CLIENT] = this;
+  }
+
+  /** Asks once, and again when a reload has changed whom we trust. */
+  judge(trusted: Networks): void {
+    if (trusted === this.#judgedBy) return;
+    this.#judgedBy = trusted;
+    this.trusted = trusted.contains(this.address);
   }
 
   /** Stands for the host that a request without Host means (HTTP/1.0). */

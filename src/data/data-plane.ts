@@ -4,6 +4,7 @@
  */
 import pino, { type Logger } from 'pino';
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
+import type { GatewayConfig } from '../config/schema.ts';
 import { scanPlugins, type AnyPlugin } from '../extension.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
@@ -58,9 +59,8 @@ class DataPlane implements ListenerHost {
   readonly #line: Line<FromThread, ToThread>;
   readonly #store: EndpointStore;
   readonly #heartbeats: Int32Array;
-  readonly #prepared = new Map<number, { readonly plan: GenerationPlan; readonly generation: Generation }>();
+  readonly #prepared = new Map<number, Generation>();
   readonly #live = new Set<Generation>();
-  #plan: GenerationPlan | undefined;
   #current: Generation | undefined;
   #listeners: Listener[] = [];
   #accessLog: AccessLog | undefined;
@@ -138,7 +138,7 @@ class DataPlane implements ListenerHost {
         this.#line.send({ kind: 'released', id: plan.id });
       });
       this.#live.add(generation);
-      this.#prepared.set(plan.id, { plan, generation });
+      this.#prepared.set(plan.id, generation);
       this.#line.send({ kind: 'prepared', id: plan.id });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -150,30 +150,27 @@ class DataPlane implements ListenerHost {
     const next = this.#prepared.get(id);
     if (next === undefined) return;
     this.#prepared.delete(id);
-    const { gateway } = next.plan.config;
-    const logChanged = JSON.stringify(gateway.accessLog) !== JSON.stringify(this.#plan?.config.gateway.accessLog);
-    if (logChanged) this.#openAccessLog(gateway.accessLog);
-    this.overload.configure(gateway.shed);
     const before = this.#current;
-    this.#plan = next.plan;
-    this.#current = next.generation;
+    const { accessLog, shed } = next.settings;
+    if (JSON.stringify(accessLog) !== JSON.stringify(before?.settings.accessLog)) this.#openAccessLog(accessLog);
+    this.overload.configure(shed);
+    this.#current = next;
     this.context.metrics.generation(id);
     before?.retire();
   }
 
-  #openAccessLog(config: GenerationPlan['config']['gateway']['accessLog']): void {
+  #openAccessLog(config: GatewayConfig['accessLog']): void {
     this.#accessLog?.close();
     this.#accessLog = config.enabled ? new AccessLog(config, this.context.random) : undefined;
   }
 
   #discard(id: number): void {
-    this.#prepared.get(id)?.generation.retire();
+    this.#prepared.get(id)?.retire();
     this.#prepared.delete(id);
   }
 
   async #listen(listeners: readonly ListenerConfig[], reusePort: boolean): Promise<void> {
-    const { gateway } = this.#plan!.config;
-    this.#listeners = listeners.map((config) => new Listener(this, config, gateway));
+    this.#listeners = listeners.map((config) => new Listener(this, config));
     try {
       const ports = await Promise.all(this.#listeners.map((listener) => listener.listen(reusePort)));
       this.#line.send({ kind: 'listening', ports });

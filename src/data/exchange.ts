@@ -310,6 +310,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     // A body that nobody will read stands between this answer and the next request: the connection ends here.
     const unread = this.#hasBody && !this.req.complete;
     if (unread || this.#context.draining) fields.push('connection', 'close');
+    if (unread || this.error?.close === true) this.client.closing = true;
     this.res.writeHead(this.status, fields);
   }
 

@@ -5,7 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { EndpointConfig, PoolConfig } from '../config/schema.ts';
+import type { EndpointConfig, GatewayConfig, PoolConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { attemptDispatch } from '../upstream/attempt.ts';
 import { createBalancer } from '../upstream/balance.ts';
@@ -28,16 +28,16 @@ type WithExchange = Record<typeof EXCHANGE, Exchange>;
 export class Generation {
   readonly id: number;
   readonly matcher: Matcher<Rule>;
-  readonly pools: ReadonlyMap<string, Pool>;
+  readonly settings: GatewayConfig;
   readonly #app: FastifyInstance;
   readonly #release: () => void;
   #inFlight = 0;
   #retired = false;
 
-  constructor(id: number, matcher: Matcher<Rule>, pools: ReadonlyMap<string, Pool>, app: FastifyInstance, release: () => void) {
+  constructor(id: number, settings: GatewayConfig, matcher: Matcher<Rule>, app: FastifyInstance, release: () => void) {
     this.id = id;
+    this.settings = settings;
     this.matcher = matcher;
-    this.pools = pools;
     this.#app = app;
     this.#release = release;
   }
@@ -100,7 +100,7 @@ export async function buildGeneration(
     }
     const matcher = compileMatcher(entries);
     const app = await buildApp(entries.map(({ rule }) => rule), context);
-    return new Generation(plan.id, matcher, pools, app, () => {
+    return new Generation(plan.id, plan.config.gateway, matcher, app, () => {
       release();
       onReleased();
     });

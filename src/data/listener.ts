@@ -5,7 +5,7 @@
  */
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { GatewayConfig, ListenerConfig } from '../config/schema.ts';
+import type { ListenerConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import type { ConnectionTable } from '../memory/connection-table.ts';
 import { ERROR_TYPES } from '../memory/metric-table.ts';
@@ -42,20 +42,20 @@ export class Listener {
   readonly #host: ListenerHost;
   readonly #config: ListenerConfig;
   readonly #server: Server;
-  readonly #heads: HeadReader;
   readonly #ids: RequestIds;
-  readonly #requestIdHeader: string;
-  readonly #trusted: Networks;
   readonly #sockets = new Set<Socket>();
   #port = 0;
 
-  constructor(host: ListenerHost, config: ListenerConfig, gateway: GatewayConfig) {
+  /** What a reload may change, as the generation has it that was served last. */
+  #adopted: Generation | undefined;
+  #heads!: HeadReader;
+  #requestIdHeader = '';
+  #trusted!: Networks;
+
+  constructor(host: ListenerHost, config: ListenerConfig) {
     this.#host = host;
     this.#config = config;
-    this.#heads = new HeadReader(config.limits, gateway.requestIdHeader);
     this.#ids = new RequestIds(host.context.random);
-    this.#requestIdHeader = gateway.requestIdHeader;
-    this.#trusted = compileNetworks(gateway.trustedProxies);
     this.#server = this.#createServer();
   }
 
@@ -119,10 +119,20 @@ export class Listener {
 
   // --- connections ---
 
+  #adopt(generation: Generation): void {
+    this.#adopted = generation;
+    const { requestIdHeader, trustedProxies } = generation.settings;
+    this.#requestIdHeader = requestIdHeader;
+    this.#trusted = compileNetworks(trustedProxies);
+    this.#heads = new HeadReader(this.#config.limits, requestIdHeader);
+  }
+
   readonly #onConnection = (socket: Socket): void => {
-    const { connections, context } = this.#host;
+    const { connections, context, current } = this.#host;
     const { limits } = this.#config;
-    const client = new ClientConnection(socket, (address) => this.#trusted.contains(address), limits.minRate);
+    if (current !== this.#adopted) this.#adopt(current);
+    const client = new ClientConnection(socket, limits.minRate);
+    client.judge(this.#trusted);
     connections.opened(context.thread, client.address);
     context.metrics.downstreamOpened();
     this.#sockets.add(socket);
@@ -173,7 +183,9 @@ export class Listener {
   readonly #onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     const { context, overload, current } = this.#host;
     const startedAt = context.clock.now();
+    if (current !== this.#adopted) this.#adopt(current);
     const client = ClientConnection.ofRequest(req);
+    client.judge(this.#trusted);
     let exchange: Exchange | undefined;
     try {
       const head = this.#heads.read(req);
@@ -244,6 +256,7 @@ export class Listener {
     const problem = renderProblem(error);
     this.#host.context.metrics.error(this.#host.noRoute.row, ERROR_TYPES.indexOf(error.type));
     if (!error.close) problem.fields.push('connection', 'close');
+    ClientConnection.of(res.socket!).closing = true;
     res.writeHead(problem.status, problem.fields);
     res.end(problem.body);
   }
@@ -254,12 +267,18 @@ export class Listener {
 
   /** Node could not read what came. The answer, if one can still be given, is the last thing on this connection. */
   readonly #onClientError = (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket): void => {
-    const refusal = parseRefusal(error);
-    const { exchange } = ClientConnection.of(socket);
-    if (exchange !== null && refusal !== undefined) exchange.abandon(refusal);
-    else if (refusal !== undefined && socket.writable) socket.end(problemBytes(refusal));
-    if (refusal !== undefined) this.#host.context.metrics.error(this.#host.noRoute.row, ERROR_TYPES.indexOf(refusal.type));
-    if (exchange === null || refusal === undefined) socket.destroySoon();
+    const client = ClientConnection.of(socket);
+    const { exchange } = client;
+    // RFC 9112 §9.6: what stands behind a request that said it was the last is ignored, and its answer still given.
+    if (error.code === 'HPE_CLOSED_CONNECTION' && exchange !== null) return;
+    const refusal = client.closing ? undefined : parseRefusal(error);
+    if (refusal !== undefined) {
+      this.#host.context.metrics.error(this.#host.noRoute.row, ERROR_TYPES.indexOf(refusal.type));
+      if (exchange !== null) return exchange.abandon(refusal);
+      client.closing = true;
+      if (socket.writable) socket.write(problemBytes(refusal));
+    }
+    socket.destroySoon();
   };
 
   #bug(error: unknown): GatewayError {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { MatchConfig } from '../config/schema.ts';
-import { GatewayError } from '../errors.ts';
+import type { GatewayError } from '../errors.ts';
 import { checkRewrite, compileRewrite, replacePrefix, type RewriteConfig } from './rewrite.ts';
 
 /** What is sent, or the error. */

@@ -121,7 +121,11 @@ export const PLAIN: readonly string[] = ['/admin', '/admin/', '/admin?x=1', 'htt
 
 /** Whether a service that takes the target as it is serves the guarded path. */
 export function isGuarded(target: string): boolean {
-  return /^\/admin(?:\/|$)/.test(target.split('?')[0]!);
+  return isGuardedPath(target.split('?')[0]!);
+}
+
+export function isGuardedPath(path: string): boolean {
+  return /^\/admin(?:\/|$)/.test(path);
 }
 
 /**

@@ -15,11 +15,12 @@ beforeAll(async () => {
       'faults.yaml': {
         pools: { faulty: { endpoints: [upstream.url], health: { passive: false } } },
         routes: [
-          { name: 'faults', match: { path: '/*' }, pool: 'faulty' },
+          { name: 'faults', match: { path: '/*' }, pool: 'faulty', retry: false },
           {
             name: 'limited',
             match: { path: '/limited/*' },
             pool: 'faulty',
+            retry: false,
             timeout: { head: '300ms', idle: '300ms', total: '600ms' },
           },
         ],
@@ -39,14 +40,14 @@ function expectError(result: RawResult, status: number, type: RegExp): void {
   const answer = result.responses[0]!;
   expect(answer.field('proxy-status')).toMatch(type);
   expect(answer.field('content-type')).toMatch(/^application\/problem\+json/);
-  expect(answer.text()).not.toMatch(/127\.0\.0\.1|smuggled|SSH|HPE_|at /);
+  expect(answer.text()).not.toMatch(/127\.0\.0\.1|smuggled|SSH|HPE_|\.ts\b|\bat .*:\d/);
   expect(result.leftover).toHaveLength(0);
 }
 
-/** A head went out, the body did not end: the client can tell that it has not got all. */
+/** A head went out at most, the body did not end: the client can tell that it has not got all. */
 function expectBroken({ responses, closed, leftover }: RawResult): void {
   expect(responses).toEqual([]);
-  expect(leftover.toString('latin1')).toMatch(/^HTTP\/1\.1 200 /);
+  expect(leftover.toString('latin1')).toMatch(/^$|^HTTP\/1\.1 200 /);
   expect(closed).not.toBe('open');
 }
 

@@ -34,6 +34,7 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
     staleFiles: [],
     listeners: [{ host: '127.0.0.1', port: 8080 }],
     config: { gateway: { metrics: { maxRoutes, maxEndpoints } } } as Config,
+    secrets: [],
     endpointTable: EndpointTable.allocate(2, 16),
     metricTable: MetricTable.allocate({ threads: 2, routes: 16, endpoints: 16 }),
     routeNames: new Map([

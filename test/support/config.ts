@@ -30,8 +30,8 @@ export const PASSIVE: PassiveHealthConfig = {
 
 export interface PoolOptions {
   readonly name?: string;
-  readonly active?: Partial<ActiveHealthConfig>;
-  readonly passive?: Partial<PassiveHealthConfig> | false;
+  readonly active?: Partial<ActiveHealthConfig> | undefined;
+  readonly passive?: Partial<PassiveHealthConfig> | false | undefined;
   readonly panic?: PoolConfig['health']['panic'];
   readonly tls?: PoolConfig['tls'];
 }

@@ -5,8 +5,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { startGateway } from '../../src/control/gateway.ts';
-import type { ControlLog } from '../../src/control/log.ts';
+import { startGateway, type ExitSummary } from '../../src/control/gateway.ts';
 import { spawnWorker, type SpawnThread, type ThreadLine } from '../../src/control/thread-line.ts';
 import { cleanup } from './cleanup.ts';
 
@@ -24,7 +23,7 @@ export interface GatewayFixture {
   readonly url: string;
   readonly adminUrl: string;
   readonly dir: string;
-  /** What the control plane logged. */
+  /** Lines of the control plane’s log, parsed. */
   readonly logs: readonly LogLine[];
   /** Replaces one file of routes.d (or `../gateway.yaml`); nothing is reloaded yet. */
   write(file: string, content: FileContent): Promise<void>;
@@ -34,12 +33,12 @@ export interface GatewayFixture {
   /** Asks the admin server. */
   admin(path: string): Promise<{ status: number; body: string }>;
   /** As SIGTERM: drains, then closes. Resolves when nothing is left. */
-  close(): Promise<void>;
+  close(): Promise<ExitSummary>;
   /** Every data thread that was ever started, the latest last: `threads[0].terminate()` is its crash. */
   readonly threads: readonly ThreadLine[];
 }
 
-export type LogLine = Readonly<Record<string, unknown>> & { readonly level: string; readonly msg: string };
+export type LogLine = Readonly<Record<string, unknown>> & { readonly level: number; readonly msg: string };
 
 export async function gatewayFixture({ gateway = {}, files }: GatewayFixtureOptions): Promise<GatewayFixture> {
   const dir = await mkdtemp(join(tmpdir(), 'aya-'));
@@ -58,8 +57,8 @@ export async function gatewayFixture({ gateway = {}, files }: GatewayFixtureOpti
     threads.push(thread);
     return thread;
   };
-  const running = await startGateway({ dir, log: keep(logs), spawn });
-  let closed: Promise<void> | undefined;
+  const running = await startGateway({ dir, log: (line) => void logs.push(JSON.parse(line) as LogLine), spawn });
+  let closed: Promise<ExitSummary> | undefined;
   const close = () => (closed ??= running.close());
   cleanup(async () => {
     await close();
@@ -93,9 +92,3 @@ const NEEDED = {
   admin: { host: '127.0.0.1', port: 0 },
   drain: { delay: '0ms', timeout: '5s' },
 };
-
-/** The control plane’s log, kept as objects. */
-function keep(logs: LogLine[]): ControlLog {
-  const line = (level: string) => (fields: object, msg: string) => void logs.push({ ...fields, level, msg });
-  return { info: line('info'), warn: line('warn'), error: line('error') };
-}

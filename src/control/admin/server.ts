@@ -3,6 +3,7 @@
  * whatever it costs or gets wrong, no client's request waits for it.
  */
 import { STATUS_CODES } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { redact } from '../../config/redact.ts';
 import type { ControlLog } from '../log.ts';
@@ -72,7 +73,7 @@ export async function startAdmin(view: AdminView & AdminExtras, options: AdminOp
   questions(app, view);
   orders(app, view);
   const address = await app.listen({ host, port });
-  return { address, port: app.addresses()[0]!.port, close: () => app.close() };
+  return { address, port: (app.server.address() as AddressInfo).port, close: () => app.close() };
 }
 
 function questions(app: FastifyInstance, view: AdminView & AdminExtras): void {
@@ -83,7 +84,7 @@ function questions(app: FastifyInstance, view: AdminView & AdminExtras): void {
   app.get('/status', () => statusPage(view));
   app.get('/pools', () => poolsPage(view));
   app.get('/routes', () => routesPage(view));
-  app.get('/config', () => redact(view.config));
+  app.get('/config', () => redact(view.config, view.secrets));
 
   if (view.explain === undefined) return;
   app.get('/explain', { schema: { querystring: EXPLAIN_QUERY } }, (request) => {
@@ -119,7 +120,12 @@ function orders(app: FastifyInstance, view: AdminView & AdminExtras): void {
       return sendProblem(reply, 409, `nothing can be reloaded now: ${readyPage(view).reason}`);
     const result = await view.reload('admin');
     if (result.ok) return result;
-    return sendProblem(reply, 422, 'the configuration was refused; the one before serves on', result);
+    return sendProblem(
+      reply,
+      422,
+      'not everything that the files say serves now; problems names what is wrong',
+      result,
+    );
   });
   if (view.plan !== undefined) app.post('/plan', () => view.plan!());
 }

@@ -17,7 +17,7 @@ const MEDIAN_EVERY_MS = 1_000;
  * for ever without once being the cheaper one. One that was r times slower than the rest is probed after about
  * 10 s × ln(2r - 1): half a minute for ten times, one minute for two hundred times.
  */
-const FORGIVEN_SHARE = 3;
+const FORGIVEN_SHARE = 0.5;
 
 class LeastResponseTime<Endpoint extends Candidate> implements Balancer<Endpoint>, Price<Endpoint> {
   readonly #table: EndpointTable;

@@ -123,6 +123,7 @@ describe('an answer that could be read in two ways is refused', () => {
     ['a folded field', head('HTTP/1.1 200 OK', 'X-A: 1', ' 2', 'Content-Length: 0')],
     ['a space before the colon', head('HTTP/1.1 200 OK', 'Content-Length : 0')],
     ['a bare line feed', 'HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n'],
+    ['bare line feeds all the way, as soon as it is seen', 'HTTP/1.1 200 OK\nContent-Length: 0\n\n'],
     ['a NUL in a value', head('HTTP/1.1 200 OK', 'X-A: a\0b')],
     ['no name', head('HTTP/1.1 200 OK', ': x')],
     ['garbage', 'SSH-2.0-OpenSSH_9.2p1\r\n\r\n'],

@@ -300,6 +300,7 @@ export class ResponseParser {
       // Cheap early word on a peer that does not speak HTTP at all.
       if (end === -1 && bytes.length - at >= 5 && bytes.toString('latin1', at, at + 5) !== 'HTTP/') throw this.#fault('not HTTP');
       this.#kept = Buffer.from(bytes.subarray(at));
+      this.#refuseBareLineFeed();
       return undefined;
     }
     const before = this.#kept.length;
@@ -308,11 +309,19 @@ export class ResponseParser {
     if (end === -1) {
       if (joined.length > most) throw this.#fault('head too large', 'headTooLarge');
       this.#kept = joined;
+      this.#refuseBareLineFeed();
       return undefined;
     }
     if (end + 4 > most) throw this.#fault('head too large', 'headTooLarge');
     this.#kept = NOTHING;
     return { text: joined.toString('latin1', 0, end + 4), end: at + end + 4 - before };
+  }
+
+  /** A head with bare line feeds would be waited for until the deadline. */
+  #refuseBareLineFeed(): void {
+    for (let at = this.#kept.indexOf(LF); at !== -1; at = this.#kept.indexOf(LF, at + 1)) {
+      if (this.#kept[at - 1] !== CR) throw this.#fault('malformed head');
+    }
   }
 
   #trailerSection(bytes: Buffer, at: number): Block | undefined {

@@ -1,0 +1,87 @@
+/**
+ * Tells when the files of a configuration may have changed. Directories are watched, not files: an editor that saves by
+ * renaming, and Kubernetes, which swaps the symbolic link `..data`, replace what a watch on a file would hang on. Events
+ * only say when to look; what counts is the contents.
+ */
+import { createHash } from 'node:crypto';
+import { watch as watchPath, type FSWatcher } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock, Timer } from '../clock.ts';
+import { readSources, ROUTES_DIR } from './sources.ts';
+
+export interface ConfigWatch {
+  /** Resolves when every change from then on will be seen. */
+  readonly ready: Promise<void>;
+  /** No further call of `onChange`. */
+  close(): void;
+}
+
+/** A save is several events; a reload waits until they are over. */
+const DEBOUNCE_MS = 100;
+/** Network file systems send no events, and a queue of events may overflow. */
+const POLL_MS = 5_000;
+
+/** @param onChange called after each change of contents, never for a mere touch. */
+export function watch(dir: string, clock: Clock, onChange: () => void): ConfigWatch {
+  let watchers: FSWatcher[] = [];
+  let debounce: Timer | undefined;
+  let seen: string | undefined;
+  let looking: Promise<void> | undefined;
+  let closed = false;
+
+  const look = async (): Promise<void> => {
+    // Anew each time, before reading: the directories may have come, gone or been replaced, and nothing falls in between.
+    stop();
+    watchers = [dir, join(dir, ROUTES_DIR)].flatMap((path) => watchDirectory(path, soon));
+    const now = await fingerprint(dir);
+    if (closed) return;
+    const changed = seen !== undefined && now !== seen;
+    seen = now;
+    if (changed) onChange();
+  };
+
+  const lookAfterThat = () => {
+    if (!closed) looking = Promise.resolve(looking).then(look);
+  };
+
+  const soon = () => {
+    debounce?.cancel();
+    debounce = clock.after(DEBOUNCE_MS, lookAfterThat);
+  };
+
+  const stop = () => {
+    for (const watcher of watchers) watcher.close();
+    watchers = [];
+  };
+
+  const poll = clock.every(POLL_MS, lookAfterThat);
+  const ready = (looking = look());
+
+  return {
+    ready,
+    close() {
+      closed = true;
+      poll.cancel();
+      debounce?.cancel();
+      stop();
+    },
+  };
+}
+
+/** None where there is no directory, or no watch left to have: the poll will see. */
+function watchDirectory(path: string, onEvent: () => void): FSWatcher[] {
+  try {
+    return [watchPath(path, { persistent: false }, onEvent).on('error', onEvent)];
+  } catch {
+    return [];
+  }
+}
+
+/** Names and contents, of all files that are read. */
+async function fingerprint(dir: string): Promise<string> {
+  const hash = createHash('sha256');
+  for (const { file, bytes } of await readSources(dir).catch(() => [])) {
+    hash.update(`${file}\0${bytes?.length ?? -1}\0`).update(bytes ?? '');
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,154 @@
+#!/usr/bin/env node
+/**
+ * The command: everything it can do, in one place. The code of each command is loaded when it is asked for, so that
+ * `--help` is quick, and works on a Node that is too old for the rest.
+ */
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { EXIT, tell, type Outcome } from './cli/outcome.ts';
+import { VERSION } from './version.ts';
+
+const NEEDED_NODE = 24;
+
+const program = new Command('aya')
+  .description('An API gateway for fleets of microservices.')
+  .version(VERSION, '--version', 'print the version')
+  .helpOption('-h, --help', 'print this, or with a command what it takes')
+  .helpCommand(false)
+  .showHelpAfterError("Run 'aya --help', or 'aya COMMAND --help'.")
+  .configureHelp({ sortSubcommands: false })
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'aya: ')) })
+  .exitOverride()
+  .hook('preAction', refuseOldNode)
+  .addHelpText(
+    'after',
+    `
+DIR holds gateway.yaml (optional) and routes.d/*.yaml; without it the current directory is meant.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 'plan --exit-code' found changes.`,
+  );
+
+program
+  .command('start')
+  .argument('[dir]', 'directory of the configuration', '.')
+  .description('serve until SIGTERM or SIGINT; SIGHUP reloads')
+  .addHelpText(
+    'after',
+    `
+The log is JSON lines on standard output. SIGTERM and SIGINT drain: readiness fails, what is in flight is finished, the
+exit code is 0. A second signal ends at once with 1. A wrong configuration is refused with all that is wrong in it.`,
+  )
+  .action(async (dir: string) => {
+    const { start } = await import('./cli/start.ts');
+    conclude(await start(dir));
+  });
+
+program
+  .command('check')
+  .argument('[dir]', 'directory of the configuration', '.')
+  .option('--strict', 'fail on warnings too')
+  .option('--json', 'print JSON')
+  .description('say everything that is wrong with a configuration')
+  .action(async (dir: string, options: { strict?: true; json?: true }) => {
+    const { check } = await import('./cli/check.ts');
+    conclude(await check(dir, options));
+  });
+
+withAdmin(
+  program
+    .command('plan')
+    .argument('[dir]', 'directory of the configuration', '.')
+    .option('--exit-code', 'exit with 3 when something would change')
+    .option('--json', 'print JSON')
+    .description('say what these files would change in the running gateway'),
+).action(async (dir: string, options: AdminFlags & { exitCode?: true; json?: true }) => {
+  const { plan } = await import('./cli/plan.ts');
+  conclude(await plan(dir, options));
+});
+
+program
+  .command('routes')
+  .argument('[dir]', 'directory of the configuration', '.')
+  .option('--json', 'print JSON')
+  .description('list the routes in their order of precedence')
+  .action(async (dir: string, options: { json?: true }) => {
+    const { routes } = await import('./cli/routes.ts');
+    conclude(await routes(dir, options));
+  });
+
+withAdmin(
+  program
+    .command('explain')
+    .argument('<method>', 'such as GET')
+    .argument('<url>', 'a path with its query, or a whole URL')
+    .option('-H, --header <field>', "a request field, 'name: value'; may be repeated", collectField, [])
+    .option('--client <ip>', 'address of the client', '127.0.0.1')
+    .option('--dir <dir>', 'directory of the configuration', '.')
+    .option('--all', 'also the routes for other hosts and paths')
+    .option('--json', 'print JSON')
+    .description('say which route takes a request and why, and which endpoints could serve it'),
+).action(async (method: string, url: string, options: AdminFlags & ExplainFlags) => {
+  const { explain } = await import('./cli/explain.ts');
+  conclude(await explain(method, url, options));
+});
+
+program
+  .command('demo')
+  .option('--check', 'play the story once and verify it, instead of waiting')
+  .description('run an example fleet with the gateway in front of it')
+  .action(async (options: { check?: true }) => {
+    const { demo } = await import('./cli/demo.ts');
+    await demo(options);
+  });
+
+program
+  .command('demo-service', { hidden: true })
+  .helpOption(false)
+  .allowUnknownOption()
+  .argument('[args...]')
+  .action(async () => {
+    // A program of its own, which reads its own arguments.
+    process.argv.splice(2, 1);
+    await import('./cli/demo-service.ts');
+  });
+
+interface AdminFlags {
+  readonly admin?: string;
+  readonly token?: string;
+}
+
+interface ExplainFlags {
+  readonly header: readonly string[];
+  readonly client: string;
+  readonly dir: string;
+  readonly all?: true;
+  readonly json?: true;
+}
+
+function withAdmin(command: Command): Command {
+  return command
+    .option('--admin <url>', 'admin server of the running gateway (default: as gateway.yaml says)')
+    .option('--token <token>', 'its bearer token (default: $AYA_ADMIN_TOKEN, or as gateway.yaml says)');
+}
+
+/** To a flat list: name, value, … */
+function collectField(text: string, before: readonly string[]): readonly string[] {
+  const [, name, value = ''] = /^([^:\s]+):\s*(.*?)\s*$/.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError("Write it as 'name: value'.");
+  return [...before, name, value];
+}
+
+function refuseOldNode(): void {
+  const { node } = process.versions;
+  if (Number.parseInt(node, 10) >= NEEDED_NODE) return;
+  throw new Error(`needs Node ${NEEDED_NODE} or later; this is ${node}`);
+}
+
+function conclude(outcome: Outcome): void {
+  tell(outcome);
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  else tell({ err: `aya: ${error instanceof Error ? error.message : String(error)}`, exitCode: EXIT.failed });
+}

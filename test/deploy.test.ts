@@ -1,0 +1,197 @@
+/** What stands in deploy/ and beside it fits the gateway: no engine is needed to find a name that does not exist. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { describe, expect, it, type TestContext } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { createScrape } from '../src/control/scrape.ts';
+import { adminView, fill } from './support/admin-view.ts';
+
+const SOME_TEXT = expect.stringMatching(/./) as string;
+const ROOT = new URL('../', import.meta.url).pathname;
+const read = (path: string) => readFileSync(ROOT + path, 'utf8');
+
+/** Runs a tool of the peers on one of our files; a machine without the tool says so instead of passing in silence. */
+function run({ skip }: TestContext, tool: string, ...args: string[]): { status: number | null; said: string } {
+  const { error, status, stdout, stderr } = spawnSync(tool, args, { cwd: ROOT, encoding: 'utf8' });
+  skip(error !== undefined, `${tool} is not installed: ${args.at(-1)} stays unchecked`);
+  return { status, said: stdout + stderr };
+}
+
+/** Names of the metrics page, with the suffixes that histograms and summaries add. */
+async function metricNames(): Promise<Set<string>> {
+  const view = adminView({ staleFiles: ['x'] });
+  fill(view.metricTable);
+  const page = await createScrape(view).render();
+  const names = new Set([...page.matchAll(/^# TYPE (\S+) (counter|gauge)$/gm)].map(([, name]) => name!));
+  for (const [, name] of page.matchAll(/^([a-z_]+)(?:\{| )/gm)) names.add(name!);
+  return names;
+}
+
+/** In an expression; names with a colon are recording rules. */
+const metricsIn = (text: string) =>
+  [...text.matchAll(/(?<![:\w])(?:aya|process)_[a-z_]+(?![:\w])/g)].map(([name]) => name);
+
+interface Panel {
+  readonly title: string;
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly targets?: readonly { readonly expr: string }[];
+}
+
+describe('the dashboard', () => {
+  const text = read('deploy/grafana/dashboards/aya.json');
+  const { panels, templating } = JSON.parse(text) as { panels: Panel[]; templating: { list: { name: string }[] } };
+
+  it('asks only for metrics that the gateway has', async () => {
+    const known = await metricNames();
+    const asked = [
+      ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+      JSON.stringify(templating),
+    ];
+    expect(asked.flatMap(metricsIn).filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('shows what an operator looks for', () => {
+    const asked = new Set(panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => metricsIn(expr))));
+    for (const name of [
+      'aya_requests_total',
+      'aya_errors_total',
+      'aya_request_duration_seconds_bucket',
+      'aya_endpoint_available',
+      'aya_ejections_total',
+      'aya_requests_in_flight',
+      'aya_retries_total',
+      'aya_event_loop_delay_seconds',
+      'aya_config_file_stale',
+    ]) {
+      expect(asked).toContain(name);
+    }
+  });
+
+  it('uses only variables that it defines', () => {
+    const defined = new Set([...templating.list.map(({ name }) => name), '__rate_interval']);
+    const used = panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => [...expr.matchAll(/\$(\w+)/g)]));
+    expect(used.map(([, name]) => name!).filter((name) => !defined.has(name))).toEqual([]);
+  });
+
+  it('has expressions that Prometheus reads', (context) => {
+    const exprs = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+    const rules = exprs.map((expr, at) => ({
+      record: `panel:${at}`,
+      expr: expr.replaceAll('$__rate_interval', '1m').replaceAll(/\$(\w+)/g, '.*'),
+    }));
+    const { error, status, stderr } = spawnSync('promtool', ['check', 'rules', '/dev/stdin'], {
+      input: JSON.stringify({ groups: [{ name: 'panels', rules }] }),
+      encoding: 'utf8',
+    });
+    context.skip(error !== undefined, 'promtool is not installed: the expressions stay unchecked');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+
+  it('lays no panel over another', () => {
+    const overlaps = panels.flatMap((one, at) =>
+      panels.slice(at + 1).filter((other) => {
+        const [a, b] = [one.gridPos, other.gridPos];
+        return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+      }),
+    );
+    expect(overlaps).toEqual([]);
+    for (const { gridPos } of panels) expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
+  });
+});
+
+describe('Prometheus', () => {
+  it('reads its rules', (context) => {
+    expect(run(context, 'promtool', 'check', 'rules', 'deploy/prometheus/alerts.yml')).toMatchObject({ status: 0 });
+  });
+
+  it('reads its configuration', (context) => {
+    const checked = run(context, 'promtool', 'check', 'config', '--syntax-only', 'deploy/prometheus/prometheus.yml');
+    expect(checked).toMatchObject({ status: 0 });
+  });
+
+  it('alerts when it should, and not otherwise', (context) => {
+    const tested = run(context, 'promtool', 'test', 'rules', 'deploy/prometheus/alerts.test.yml');
+    expect(tested.said).toContain('SUCCESS');
+    expect(tested.status).toBe(0);
+  });
+
+  it('alerts on metrics that the gateway has, and each alert says what to do', async () => {
+    const known = await metricNames();
+    const { groups } = parse(read('deploy/prometheus/alerts.yml')) as {
+      groups: { rules: { alert?: string; expr: string; annotations?: Record<string, string> }[] }[];
+    };
+    for (const { alert, expr, annotations } of groups.flatMap(({ rules }) => rules)) {
+      expect(metricsIn(expr).filter((name) => !known.has(name))).toEqual([]);
+      if (alert !== undefined) expect(annotations).toEqual({ summary: SOME_TEXT, action: SOME_TEXT });
+    }
+  });
+});
+
+describe('HAProxy', () => {
+  it('reads its configuration', (context) => {
+    expect(run(context, 'haproxy', '-c', '-f', 'deploy/haproxy/haproxy.cfg')).toMatchObject({ status: 0 });
+  });
+});
+
+interface Compose {
+  readonly services: Record<string, { environment?: Record<string, string>; command?: string[]; volumes?: string[] }>;
+}
+
+describe('docker-compose.yml', () => {
+  const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose;
+  const services = new Set(Object.keys(compose.services));
+
+  it('gives the gateways an address for every placeholder of the example fleet', () => {
+    const files = readdirSync(`${ROOT}routes.d`).filter((file) => file.endsWith('.yaml'));
+    const asked = files.flatMap((file) =>
+      [...read(`routes.d/${file}`).matchAll(/\$\{(\w+)/g)].map(([, name]) => name!),
+    );
+    for (const gateway of ['gateway-1', 'gateway-2']) {
+      const given = Object.keys(compose.services[gateway]!.environment!);
+      expect(given).toEqual(expect.arrayContaining([...new Set(asked)]));
+    }
+  });
+
+  it('points every address at a service that it starts', () => {
+    const { AYA_ADMIN_TOKEN: _, ...addresses } = compose.services['gateway-1']!.environment!;
+    for (const address of Object.values(addresses)) {
+      const [host = '', port] = address.split(':');
+      expect(services).toContain(host);
+      expect(compose.services[host]!.command).toContain(port);
+    }
+  });
+
+  it('mounts only what is there', () => {
+    const mounts = Object.values(compose.services).flatMap(({ volumes = [] }) => volumes);
+    for (const mount of mounts) expect(existsSync(ROOT + mount.split(':')[0]!.slice(2)), mount).toBe(true);
+  });
+
+  it('is what HAProxy and Prometheus expect to find', () => {
+    const named = (read('deploy/haproxy/haproxy.cfg') + read('deploy/prometheus/prometheus.yml')).matchAll(
+      /(?:server \S+ |')([a-z0-9-]+):\d+/g,
+    );
+    const hosts = [...named].map(([, host]) => host!);
+    expect(hosts.length).toBeGreaterThan(4);
+    for (const host of hosts) expect(services).toContain(host);
+  });
+});
+
+describe('the image', () => {
+  it('starts programs that the sources have', () => {
+    const programs = [...(read('Dockerfile') + read('docker-compose.yml')).matchAll(/dist\/(src\/[\w/-]+)\.js/g)];
+    expect(programs.length).toBeGreaterThan(1);
+    for (const [, source] of programs) expect(existsSync(`${ROOT}${source}.ts`), source).toBe(true);
+  });
+});
+
+describe('every other file of deploy/', () => {
+  it.each(globSync('deploy/**/*.{yaml,yml}', { cwd: ROOT }))('%s is YAML', (file) => {
+    for (const document of parseAllDocuments(read(file))) {
+      expect(document.errors).toEqual([]);
+      if (file.includes('kubernetes'))
+        expect(document.toJS()).toMatchObject({ apiVersion: SOME_TEXT, kind: SOME_TEXT });
+    }
+    expect(basename(file)).toMatch(/^[a-z.-]+$/);
+  });
+});
