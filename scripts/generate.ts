@@ -27,6 +27,7 @@ const files: Readonly<Record<string, string>> = {
     'gateway.yaml',
     'What concerns the process as a whole. The file may be left out: every key has a default.',
     schemas.gatewayFile,
+    { defaults: 'The keys are those of [a route](routes.md) that are not its own.' },
   ),
 };
 

@@ -106,7 +106,7 @@ function withoutValues(message: string, fromEnv: readonly EnvironmentValue[]): s
   let safe = message;
   for (const { name, value } of fromEnv) {
     if (value === '' || value === 'true' || value === 'false') continue;
-    const literal = value.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+    const literal = value.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
     // A short value is also part of innocent words: it must begin where no word goes on.
     const pattern = new RegExp(value.length < 4 ? `(?<![\\p{L}\\p{N}])${literal}` : literal, 'gu');
     safe = safe.replace(pattern, () => `\${${name}}`);

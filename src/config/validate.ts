@@ -52,24 +52,29 @@ function isWithin(path: string, outer: string): boolean {
   return path === outer || path.startsWith(`${outer}/`);
 }
 
-/** The complaints of the branch that fits best; one complaint of its own when none is alike. */
+/** The complaints of the branch that fits best; one complaint of its own where that says more. */
 function meant(union: Fault, inside: readonly Fault[], prefix: string): Fault[] {
   const branches = union.parentSchema.anyOf ?? [];
-  const faultsOf = (index: number) => inside.filter((fault) => fault.schemaPath.startsWith(`${prefix}${index}/`));
-  const alike = branches
-    .map((branch, index) => ({ branch, faults: faultsOf(index) }))
-    .filter(({ branch }) => isAlike(branch, union.data));
-  const byFit = alike.sort(
-    (a, b) =>
-      strangeness(a.branch, union.data) - strangeness(b.branch, union.data) || a.faults.length - b.faults.length,
-  );
-  const [best, second] = byFit;
-  const whole: Fault = { ...union, keyword: 'union' };
-  if (best === undefined) return [whole];
-  // Two kinds of word, and it is neither: name both.
-  if (second !== undefined && !isObject(union.data) && !Array.isArray(union.data)) return [whole];
+  const [best] = branches
+    .map((branch, index) => ({
+      branch,
+      faults: inside.filter((fault) => fault.schemaPath.startsWith(`${prefix}${index}/`)),
+    }))
+    .filter(({ branch }) => isAlike(branch, union.data))
+    .sort(
+      (a, b) =>
+        strangeness(a.branch, union.data) - strangeness(b.branch, union.data) || a.faults.length - b.faults.length,
+    );
+  const isWord = !isObject(union.data) && !Array.isArray(union.data);
+  // A word that is none of those allowed: name all that are.
+  if (best === undefined || (isWord && best.faults.some((fault) => SHAPE.has(fault.keyword)))) {
+    return [{ ...union, keyword: 'union' }];
+  }
   return best.faults;
 }
+
+/** What a value is, as against how much of it. */
+const SHAPE = new Set(['type', 'enum', 'const', 'pattern', 'anyOf', 'union']);
 
 /** Of the same kind: text for text, an object for an object. */
 function isAlike(branch: JsonSchema, data: unknown): boolean {
@@ -113,9 +118,10 @@ function tell(fault: Fault, document: Document, at: string): Problem {
   }
   const place = document.valueAt(at);
   const got = describeValue(data);
-  if (keyword === 'minimum') return document.error(place, `expected at least ${params.limit}, got ${got}`);
-  if (keyword === 'maximum') return document.error(place, `expected at most ${params.limit}, got ${got}`);
-  if (keyword === 'exclusiveMinimum') return document.error(place, `expected more than ${params.limit}, got ${got}`);
+  if (keyword === 'minimum') return document.error(place, `expected at least ${params.limit}, got ${String(data)}`);
+  if (keyword === 'maximum') return document.error(place, `expected at most ${params.limit}, got ${String(data)}`);
+  if (keyword === 'exclusiveMinimum')
+    return document.error(place, `expected more than ${params.limit}, got ${String(data)}`);
   if (keyword === 'minItems')
     return document.error(place, `expected at least ${params.limit} in this list, got ${lengthOf(data)}`);
   if (keyword === 'maxItems')
@@ -130,7 +136,7 @@ function tell(fault: Fault, document: Document, at: string): Problem {
   if (keyword === 'maxLength')
     return document.error(place, `expected at most ${params.limit} characters, got ${lengthOf(data)}`);
   if (keyword === 'minProperties') return document.error(place, 'expected at least one key here, got none');
-  if (['type', 'enum', 'const', 'pattern', 'union'].includes(keyword)) {
+  if (SHAPE.has(keyword)) {
     return document.error(place, `expected ${describe(parentSchema)}, got ${got}`, rewritten(parentSchema, data));
   }
   return document.error(place, fault.message ?? 'is not valid');

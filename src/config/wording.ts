@@ -28,7 +28,7 @@ export function describe(schema: JsonSchema): string {
   }
 }
 
-/** `'5 s' (text)`, `5 (a number)`, `a list`. */
+/** `'5 s'`, `5 (a number)`, `a list`. */
 export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';
@@ -82,8 +82,11 @@ const words = (schema: JsonSchema): string[] =>
   );
 
 const unique = (parts: readonly string[]) => [...new Set(parts)];
-const list = (parts: readonly string[]) =>
-  parts.length < 2 ? parts.join() : `${parts.slice(0, -1).join(', ')} or ${parts.at(-1)}`;
+const list = (parts: readonly string[]) => {
+  if (parts.length < 2) return parts.join();
+  const before = parts.slice(0, -1).join(', ');
+  return `${before}${/ or | such as /.test(before) ? ',' : ''} or ${parts.at(-1)}`;
+};
 const listAll = (parts: readonly string[]) => list(parts).replace(/ or (?=[^,]*$)/, ' and ');
 
 function withExamples(what: string, examples: readonly unknown[] | undefined): string {

@@ -10,7 +10,7 @@ import type { ThreadView } from './view.ts';
 /** For a thread that compiles, listens or starts. */
 export const ANSWER_WITHIN_MS = 10_000;
 /** What a drained thread may take beyond its deadline to say so. */
-const DRAIN_GRACE_MS = 2_000;
+const DRAIN_GRACE_MS = 500;
 
 export interface SeatParts {
   readonly thread: number;

@@ -33,8 +33,6 @@ export interface Balancer<Endpoint extends Candidate = Candidate> {
   update(endpoints: readonly Endpoint[]): void;
   /** One of the set, or undefined when it is empty or all weights are zero. Allocates nothing. */
   pick(request: PickRequest): Endpoint | undefined;
-  /** Told when a request to the endpoint began; for policies that look at recent rate. */
-  onBegin?(endpoint: Endpoint): void;
 }
 
 export interface BalancerContext {

@@ -80,16 +80,13 @@ export function balancerContract(definition: BalancerDefinition, hash?: string):
 
     it('does not flood an endpoint that joins, in a pool of three as in one of five', () => {
       for (const seed of SEEDS) {
-        for (const [members, most] of [
-          [3, 0.5],
-          [5, 0.3],
-        ] as const) {
+        for (const members of [3, 5]) {
           const balancer = create(seed);
           const all = candidates(1, 1, 1, 1, 1).slice(0, members);
           balancer.update(all.slice(0, -1));
           sharesOf(balancer, members, 1_000);
           balancer.update(all);
-          expect(sharesOf(balancer, members, 200).at(-1)).toBeLessThan(most);
+          expect(sharesOf(balancer, members, 60).at(-1)).toBeLessThan(1 / members + 0.2);
         }
       }
     });

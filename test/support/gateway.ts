@@ -2,7 +2,7 @@
  * The real gateway in a test: a directory of configuration files, the control plane in this process, data threads of
  * its own, free ports on loopback. What it logs is kept, what it opened is closed when the test ends.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { startGateway, type ExitSummary } from '../../src/control/gateway.ts';
@@ -45,7 +45,10 @@ export async function gatewayFixture({ gateway = {}, files }: GatewayFixtureOpti
   const write = async (file: string, content: FileContent) => {
     const path = join(dir, 'routes.d', file);
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content, null, 2));
+    // In one step, as every tool that deploys does: half a file is a file too.
+    const whole = join(dir, 'being-written');
+    await writeFile(whole, typeof content === 'string' ? content : JSON.stringify(content, null, 2));
+    await rename(whole, path);
   };
   await write('../gateway.yaml', { ...NEEDED, ...gateway });
   for (const [file, content] of Object.entries(files)) await write(file, content);

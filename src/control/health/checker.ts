@@ -25,8 +25,15 @@ export interface HealthChecker {
 
 export type CreateChecker = (check: ActiveHealthConfig, tls: UpstreamTlsConfig | undefined) => HealthChecker;
 
-export const createChecker: CreateChecker = (check, tls) =>
-  check.tcp ? new TcpChecker(check) : new HttpChecker(check, tls);
+/** Never throws: a check that cannot be made, for want of a certificate file, say, fails each time and says why. */
+export const createChecker: CreateChecker = (check, tls) => {
+  try {
+    return check.tcp ? new TcpChecker(check) : new HttpChecker(check, tls);
+  } catch (error) {
+    const result = { ok: false, reason: `check cannot be made: ${describeFailure(error)}` };
+    return { check: async () => result, close: () => {} };
+  }
+};
 
 const KNOWN: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',

@@ -65,7 +65,7 @@ describe('least-response-time', () => {
     balancer.update(candidates(1, 1, 1));
     averages.record(0, 100, false);
     const began = context.clock.now();
-    for (let picked = -1; picked !== 0 && context.clock.now() < began + 60_000; ) {
+    for (let picked = -1; picked !== 0 && context.clock.now() < began + 60_000;) {
       context.clock.advance(100);
       averages.record(1, 10, false);
       averages.record(2, 10, false);

@@ -125,6 +125,13 @@ describe('http', () => {
   });
 });
 
+test('a certificate file that is missing is told as the reason, and stops nothing else', async () => {
+  const checker = createChecker(ACTIVE, { verify: true, ca: '/nowhere/ca.pem' });
+  const result = await checker.check({ url: 'https://127.0.0.1:1' }, new AbortController().signal);
+  expect(result.ok).toBe(false);
+  expect(result.reason).toContain('/nowhere/ca.pem');
+});
+
 describe('tcp', () => {
   test('a port that accepts is healthy, and nothing is sent to it', async () => {
     const upstream = await startUpstream('a', hang);

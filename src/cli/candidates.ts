@@ -1,0 +1,58 @@
+/** Which endpoints of a pool the balancer would choose from now, which not, and why. */
+import type { PoolConfig } from '../config/schema.ts';
+import { chooseCandidates, isPanic } from '../upstream/pool.ts';
+
+/** What the admin server's `/pools` says of them. */
+export interface LivePool {
+  readonly name: string;
+  readonly endpoints: readonly LiveEndpoint[];
+}
+
+export interface LiveEndpoint {
+  readonly url: string;
+  /** `available`, or why it is not. */
+  readonly state: string;
+  readonly reason: string;
+  readonly since: string;
+  readonly inFlight: number;
+  readonly averageMs: number;
+}
+
+export interface Candidate {
+  readonly url: string;
+  readonly weight: number;
+  readonly considered: boolean;
+  /** Why it is skipped, or why it is considered although something speaks against it; else empty. */
+  readonly reason: string;
+  readonly inFlight?: number;
+  readonly averageMs?: number;
+}
+
+/** @param live undefined: nothing is known of any state, and all count as available. */
+export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool | undefined): readonly Candidate[] {
+  const states = new Map(live?.endpoints.map((endpoint) => [endpoint.url, endpoint]));
+  // One that the running gateway does not have yet will begin as available.
+  const isAvailable = ({ url }: { readonly url: string }) => (states.get(url)?.state ?? AVAILABLE) === AVAILABLE;
+  const chosen = chooseCandidates(endpoints, health.panic, isAvailable);
+  const primary = endpoints.filter(({ backup }) => !backup);
+  const panic = isPanic(primary.filter(isAvailable).length, primary.length, health.panic);
+
+  return endpoints.map((endpoint): Candidate => {
+    const { url, weight, backup } = endpoint;
+    const state = states.get(url);
+    const isChosen = chosen.includes(endpoint);
+    const numbers = state === undefined ? {} : { inFlight: state.inFlight, averageMs: state.averageMs };
+    const verdict = (considered: boolean, reason: string) => ({ url, weight, considered, reason, ...numbers });
+    const trouble = state === undefined || isAvailable(endpoint) ? '' : troubleOf(state);
+    if (isChosen && weight === 0) return verdict(false, 'weight 0 takes no traffic');
+    if (isChosen && trouble !== '') return verdict(true, `panic: too few are available to heed that it is ${trouble}`);
+    if (isChosen && backup) return verdict(true, 'backup: too few others are available');
+    if (isChosen) return verdict(true, live !== undefined && state === undefined ? 'not in the running gateway yet' : '');
+    if (trouble !== '') return verdict(false, trouble);
+    return verdict(false, panic ? 'panic: the others are used whatever their state' : 'backup: others are available');
+  });
+}
+
+const AVAILABLE = 'available';
+
+const troubleOf = ({ state, reason, since }: LiveEndpoint) => `${state} since ${since}${reason === '' ? '' : `: ${reason}`}`;
