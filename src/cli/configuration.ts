@@ -1,6 +1,6 @@
 /** The configuration of a directory, as the commands read it: with this process's environment, and refused when wrong. */
 import { join } from 'node:path';
-import { load } from '../config/load.ts';
+import { load, type LoadResult } from '../config/load.ts';
 import { formatProblem, isError, type Problem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { counted } from './outcome.ts';
@@ -8,9 +8,14 @@ import { red, yellow } from './style.ts';
 
 /** @throws with all errors in its message. Warnings are left to `check`. */
 export async function loadConfig(dir: string): Promise<Config> {
-  const { config, problems } = await load(dir, { env: process.env });
-  if (config === undefined) throw new Error(refusal(dir, problems));
-  return config;
+  return (await loadGood(dir)).config;
+}
+
+/** With what must not be shown of it. */
+export async function loadGood(dir: string): Promise<LoadResult & { readonly config: Config }> {
+  const { config, ...loaded } = await load(dir, { env: process.env });
+  if (config === undefined) throw new Error(refusal(dir, loaded.problems));
+  return { ...loaded, config };
 }
 
 export function refusal(dir: string, problems: readonly Problem[]): string {

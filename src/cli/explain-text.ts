@@ -24,9 +24,8 @@ export function renderExplanation(explanation: Explanation, all: boolean): strin
 
 function winner({ route, host, path, source, reason }: ExplainedMatch, { action, refused }: Explanation): string {
   const pattern = `${host} ${typeof path === 'string' ? path : `~ ${path.regex}`}`;
-  return `${green('route')} ${bold(route)} (${pattern}, ${source}): ${reason}\n${
-    refused === undefined ? `${action}` : `${red('refused')} with ${refused}`
-  }`;
+  const outcome = refused === undefined ? action : `${red('refused')} with ${refused}`;
+  return `${green('route')} ${bold(route)} (${pattern}, ${source}): ${reason}\n${outcome}`;
 }
 
 // --- the routes that do not take it ----------------------------------------------------------------------------------

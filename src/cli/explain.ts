@@ -87,13 +87,14 @@ async function answer(method: string, url: string, config: Config, options: Expl
   const chosen = matches[at]!;
   const refused = refusedBy(winner.rule, question);
   if (refused !== undefined) return { request, refused, matches, chosen, destinations: [] };
-  const state = await askGateway(config, winner.rule, options);
+  const destinations = destinationsOf(winner.rule);
+  const state: GatewayState = destinations.length === 0 ? {} : await askGateway(config, options);
   return {
     request,
     matches,
     chosen,
-    action: destinations.length === 0 ? `answers with ${describeAction(winner.rule)}` : `goes to ${describeAction(winner.rule)}`,
-    destinations: destinationsOf(winner.rule).map((destination) =>
+    action: `${destinations.length === 0 ? 'answers with' : 'goes to'} ${describeAction(winner.rule)}`,
+    destinations: destinations.map((destination) =>
       explainDestination(destination, winner, question, config, state.pools),
     ),
     ...(state.live === undefined ? {} : { live: state.live }),
@@ -146,8 +147,7 @@ interface GatewayState {
 }
 
 /** That no gateway runs is part of the answer, not a failure. */
-async function askGateway(config: Config, route: RouteConfig, options: AdminOptions): Promise<GatewayState> {
-  if (destinationsOf(route).length === 0) return {};
+async function askGateway(config: Config, options: AdminOptions): Promise<GatewayState> {
   try {
     const admin = adminOf(options, config);
     const [{ pools }, { revision }] = await Promise.all([

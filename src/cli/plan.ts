@@ -8,7 +8,7 @@ import { redact } from '../config/redact.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
 import { keepUntilRestart } from '../control/restart-keys.ts';
 import { adminOf, type AdminOptions } from './admin-client.ts';
-import { loadConfig } from './configuration.ts';
+import { loadGood } from './configuration.ts';
 import { counted, EXIT, json, type Outcome } from './outcome.ts';
 import { bold, green, red, yellow } from './style.ts';
 
@@ -19,10 +19,10 @@ export interface PlanOptions extends AdminOptions {
 }
 
 export async function plan(dir: string, options: PlanOptions = {}): Promise<Outcome> {
-  const loaded = await loadConfig(dir);
-  const admin = adminOf(options, loaded);
+  const { config, secrets } = await loadGood(dir);
+  const admin = adminOf(options, config);
   const running = await admin.get<Config>('/config');
-  const next = relocate(asJson(redact(loaded)), running.dir);
+  const next = relocate(asJson(redact(config, secrets)), running.dir);
   const changes = diff(running, next);
   const needRestart = keepUntilRestart(running.gateway, next.gateway).kept;
 

@@ -15,7 +15,7 @@ async function directory() {
 }
 
 const service = (name: string, weight = 1) => `
-pools: { ${name}: { endpoints: [{ url: "http://10.0.0.1:80", weight: ${weight} }] } }
+pools: { ${name}: { endpoints: [{ url: "http://10.0.0.1:8080", weight: ${weight} }] } }
 routes: [{ name: ${name}, match: { path: /${name}/* }, pool: ${name} }]
 `;
 
@@ -29,7 +29,7 @@ test('a file that has become wrong serves as it was, and the others’ changes a
   const second = await source.load(first);
   expect(second.staleFiles).toEqual(['routes.d/orders.yaml']);
   expect(second.config!.routes.map(({ name }) => name)).toEqual(['orders', 'users']);
-  expect(source.diff(first.config!, second.config!)).toEqual(["endpoint 'users http://10.0.0.1:80' changed: weight"]);
+  expect(source.diff(first.config!, second.config!)).toEqual(["endpoint 'users http://10.0.0.1:8080' changed: weight"]);
 });
 
 test('at the start a wrong file refuses all', async () => {

@@ -208,7 +208,10 @@ export class Supervisor {
     if (!this.#isRunning) return;
     const seat = this.#seats[thread]!;
     const delayMs = this.#backoffMs(thread);
-    this.#parts.log.error({ event: 'thread_died', thread, err: cause, restartInMs: delayMs }, `data thread ${thread} died`);
+    this.#parts.log.error(
+      { event: 'thread_died', thread, err: cause, restartInMs: delayMs },
+      `data thread ${thread} died`,
+    );
     this.#parts.clock.after(delayMs, () => void this.#restart(seat));
   }
 

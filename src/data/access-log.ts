@@ -1,11 +1,15 @@
 /** One JSON line per exchange, at its end, also for refusals and for clients that left. Credentials are never in it. */
+import { fstatSync } from 'node:fs';
 import pino, { type DestinationStream } from 'pino';
 import type { Random } from '../clock.ts';
 import type { GatewayConfig } from '../config/schema.ts';
 import type { Exchange } from './exchange.ts';
 
-/** Lines of several threads meet in one pipe: what is written at once up to this size is not torn (PIPE_BUF). */
-const ATOMIC_WRITE_BYTES = 4096;
+/** Lines of several threads meet in one pipe, where a write up to this size is not torn (PIPE_BUF, pipe(7)). */
+const PIPE_WRITE_BYTES = 4096;
+/** Appending to a file is never torn, so more can go at once. */
+const FILE_WRITE_BYTES = 64 * 1024;
+const STDOUT = 1;
 /** A reader that does not read costs lines, not memory. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 const FLUSH_EVERY_MS = 500;
@@ -17,11 +21,12 @@ export class AccessLog {
   readonly #random: Random;
 
   constructor(config: GatewayConfig['accessLog'], random: Random) {
+    const writeBytes = config.file !== undefined || fstatSync(STDOUT).isFile() ? FILE_WRITE_BYTES : PIPE_WRITE_BYTES;
     this.#destination = pino.destination({
-      dest: config.file ?? 1,
+      dest: config.file ?? STDOUT,
       sync: false,
-      minLength: ATOMIC_WRITE_BYTES,
-      maxWrite: ATOMIC_WRITE_BYTES,
+      minLength: writeBytes / 2,
+      maxWrite: writeBytes,
       maxLength: MAX_WAITING_BYTES,
       periodicFlush: FLUSH_EVERY_MS,
       mkdir: true,

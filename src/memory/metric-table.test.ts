@@ -75,6 +75,13 @@ describe('the metric table', () => {
     expect(Object.fromEntries(table.endpoint(3).outcomes)).toEqual({ failure: 1, '2xx': 2, '5xx': 1, cancelled: 1 });
   });
 
+  it('takes a status that an upstream invented beyond 599 for a server error', () => {
+    const table = MetricTable.allocate(SIZE);
+    for (const outcome of [6, 7, 8, 9]) table.writer(0).attempt(3, outcome, 1);
+    expect([...table.endpoint(3).outcomes]).toEqual([['5xx', 4]]);
+    expect(table.endpoint(3)).toMatchObject({ durationSeconds: 0.004, connections: 0, connectionsOpened: 0 });
+  });
+
   it('forgets what a dead thread had open, and goes on counting where it was', () => {
     const table = MetricTable.allocate(SIZE);
     const dead = table.writer(0);

@@ -10,9 +10,12 @@ import { CATALOGUE, type ErrorType } from '../errors.ts';
 /** Upper bounds in seconds, as Prometheus wants them; `+Inf` follows. */
 export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
 
-/** How a try at an endpoint ended. Of an answer: the first digit of its status. */
-export const OUTCOME = { failure: 0, cancelled: 6 } as const;
+/** How a try at an endpoint ended. Of an answer: the first digit of its status, so these two are none. */
+export const OUTCOME = { failure: 0, cancelled: 10 } as const;
 export const OUTCOMES = ['failure', '1xx', '2xx', '3xx', '4xx', '5xx', 'cancelled'] as const;
+
+const SERVER_ERROR = OUTCOMES.indexOf('5xx');
+const CANCELLED = OUTCOMES.indexOf('cancelled');
 
 export const ERROR_TYPES = Object.keys(CATALOGUE) as ErrorType[];
 
@@ -289,7 +292,7 @@ export class MetricWriter {
   /** The end of one try. @param outcome of OUTCOMES: the status's first digit, OUTCOME.failure or OUTCOME.cancelled. */
   attempt(endpointRow: number, outcome: number, durationMs: number): void {
     const at = this.#endpointsAt + endpointRow * ENDPOINT_CELLS;
-    this.#cells[at + outcome]! += 1;
+    this.#cells[at + outcomeCell(outcome)]! += 1;
     this.#cells[at + ATTEMPT_SUM]! += durationMs;
   }
 
@@ -345,6 +348,12 @@ function regionCells({ routes, endpoints }: MetricTableSize): number {
 
 function routeCell(row: number): number {
   return THREAD_CELLS + row * ROUTE_CELLS;
+}
+
+/** RFC 9110 §15: a status beyond 599, which an upstream may invent, counts as a 5xx. */
+function outcomeCell(outcome: number): number {
+  if (outcome <= SERVER_ERROR) return outcome;
+  return outcome === OUTCOME.cancelled ? CANCELLED : SERVER_ERROR;
 }
 
 /** Most answers take milliseconds, so the scan from below is over after a few steps. */

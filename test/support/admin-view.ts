@@ -2,7 +2,7 @@
 import type { Config } from '../../src/config/schema.ts';
 import type { AdminView, EndpointView } from '../../src/control/view.ts';
 import { EndpointTable } from '../../src/memory/endpoint-table.ts';
-import { MetricTable } from '../../src/memory/metric-table.ts';
+import { MetricTable, OUTCOME } from '../../src/memory/metric-table.ts';
 
 export const ROUTE_ROWS = { other: 0, none: 1, users: 2, orders: 3 } as const;
 export const ENDPOINT_ROWS = { users1: 0, users2: 1, orders1: 2 } as const;
@@ -87,7 +87,7 @@ export function fill(table: MetricTable): void {
       writer.retry(route);
     }
     for (const endpoint of Object.values(ENDPOINT_ROWS)) {
-      for (const outcome of [0, 2, 5, 6]) writer.attempt(endpoint, outcome, 25);
+      for (const outcome of [OUTCOME.failure, 2, 5, OUTCOME.cancelled]) writer.attempt(endpoint, outcome, 25);
       writer.upstreamOpened(endpoint);
     }
     writer.downstreamOpened();
