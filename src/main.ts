@@ -4,7 +4,7 @@
  * `--help` is quick, and works on a Node that is too old for the rest.
  */
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { EXIT, tell, type Outcome } from './cli/outcome.ts';
+import { EXIT, tell } from './cli/outcome.ts';
 import { VERSION } from './version.ts';
 
 const NEEDED_NODE = 24;
@@ -38,7 +38,7 @@ exit code is 0. A second signal ends at once with 1. A wrong configuration is re
   )
   .action(async (dir: string) => {
     const { start } = await import('./cli/start.ts');
-    conclude(await start(dir));
+    tell(await start(dir));
   });
 
 program
@@ -49,7 +49,7 @@ program
   .description('say everything that is wrong with a configuration')
   .action(async (dir: string, options: { strict?: true; json?: true }) => {
     const { check } = await import('./cli/check.ts');
-    conclude(await check(dir, options));
+    tell(await check(dir, options));
   });
 
 withAdmin(
@@ -61,7 +61,7 @@ withAdmin(
     .description('say what these files would change in the running gateway'),
 ).action(async (dir: string, options: AdminFlags & { exitCode?: true; json?: true }) => {
   const { plan } = await import('./cli/plan.ts');
-  conclude(await plan(dir, options));
+  tell(await plan(dir, options));
 });
 
 program
@@ -71,7 +71,7 @@ program
   .description('list the routes in their order of precedence')
   .action(async (dir: string, options: { json?: true }) => {
     const { routes } = await import('./cli/routes.ts');
-    conclude(await routes(dir, options));
+    tell(await routes(dir, options));
   });
 
 withAdmin(
@@ -87,7 +87,7 @@ withAdmin(
     .description('say which route takes a request and why, and which endpoints could serve it'),
 ).action(async (method: string, url: string, options: AdminFlags & ExplainFlags) => {
   const { explain } = await import('./cli/explain.ts');
-  conclude(await explain(method, url, options));
+  tell(await explain(method, url, options));
 });
 
 program
@@ -142,10 +142,10 @@ function refuseOldNode(): void {
   throw new Error(`needs Node ${NEEDED_NODE} or later; this is ${node}`);
 }
 
-function conclude(outcome: Outcome): void {
-  tell(outcome);
-}
-
+// `aya routes | head`: whoever reads has had enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed);
+});
 try {
   await program.parseAsync();
 } catch (error) {

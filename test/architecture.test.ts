@@ -65,8 +65,8 @@ describe('the walls', () => {
     ).toEqual([]);
   });
 
-  it('the configuration knows no plane', () => {
-    expect(crossings(/^src\/config\//, /^src\/(control|cli|upstream)\//)).toEqual([]);
+  it('the configuration knows neither the control plane nor the command', () => {
+    expect(crossings(/^src\/config\//, /^src\/(control|cli)\//)).toEqual([]);
   });
 
   it('nothing but its own tests imports a test', () => {
@@ -113,7 +113,9 @@ describe('the source', () => {
   });
 
   it(`has no file over ${MOST_LINES} lines`, () => {
-    expect(files.filter(({ text }) => text.split('\n').length > MOST_LINES).map(({ path }) => path)).toEqual([]);
+    expect(files.filter(({ text }) => text.trimEnd().split('\n').length > MOST_LINES).map(({ path }) => path)).toEqual(
+      [],
+    );
   });
 
   it('has no `any`', () => {

@@ -21,11 +21,7 @@ export interface Outcome {
 
 /** Sets the exit code instead of exiting: what a pipe has not taken yet would be lost. */
 export function tell({ out, err, exitCode }: Outcome): void {
-  if (out !== undefined) {
-    // `aya routes | head`: whoever reads has enough.
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed));
-    process.stdout.write(`${out}\n`);
-  }
+  if (out !== undefined) process.stdout.write(`${out}\n`);
   if (err !== undefined) process.stderr.write(`${err}\n`);
   process.exitCode = exitCode;
 }

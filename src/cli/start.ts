@@ -27,7 +27,7 @@ export async function start(dir: string): Promise<Outcome> {
  * signals of real faults (SIGSEGV, SIGBUS …), after which no JavaScript may run.
  */
 function endGracefully(gateway: Gateway): void {
-  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 1, sync: true }));
+  const log = openLog();
   let ending = false;
   const end = async (exitCode: number) => {
     ending = true;
@@ -55,6 +55,14 @@ function endGracefully(gateway: Gateway): void {
     log.fatal({ event: 'control_plane_failed', err: error }, 'the control plane failed: draining, then exit code 1');
     if (!ending) void end(EXIT.failed);
   });
+}
+
+/** As the control plane's own. */
+function openLog() {
+  const destination = pino.destination({ fd: 1, sync: true });
+  // A reader that is gone must not take the gateway with it.
+  destination.on('error', ignore);
+  return pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
 function ignore(): void {}

@@ -160,7 +160,6 @@ const fields: Topic = {
         },
       },
     },
-    { name: 'fields-host', match: { path: '/host' }, pool: 'a', headers: { request: { set: { Host: 'set.test' } } } },
     {
       name: 'fields-answer-set',
       match: { path: '/answer-set' },
@@ -230,7 +229,6 @@ const fields: Topic = {
         },
       },
     },
-    { it: 'host is a field that can be set', ask: 'GET /host', gets: { pool: 'a', upstream: { host: 'set.test' } } },
     {
       it: 'set on the answer',
       ask: 'GET /answer-set',
