@@ -4,7 +4,6 @@ export {
   type ExitSummary,
   type Gateway,
   type GatewayOptions,
-  type ReloadPlan,
 } from './control/gateway.ts';
 export { ConfigRefused } from './control/config-source.ts';
 export type {
@@ -12,6 +11,7 @@ export type {
   GatewayStatus,
   ListenerView,
   PoolView,
+  ReloadPlan,
   ReloadResult,
   RouteView,
   ThreadView,

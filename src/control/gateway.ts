@@ -7,23 +7,17 @@ import pino from 'pino';
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
 import { formatProblem, isError } from '../config/problem.ts';
 import type { Config, GatewayConfig } from '../config/schema.ts';
-import type { GenerationPlan } from '../data/messages.ts';
-import { ConnectionTable } from '../memory/connection-table.ts';
-import { EndpointTable } from '../memory/endpoint-table.ts';
-import { MetricTable } from '../memory/metric-table.ts';
+import type { EndpointTable } from '../memory/endpoint-table.ts';
+import type { MetricTable } from '../memory/metric-table.ts';
 import { startAdmin, type AdminServer } from './admin/server.ts';
 import { ConfigRefused, type ConfigSource, type Loaded } from './config-source.ts';
-import { EndpointRegistry } from './endpoint-registry.ts';
 import { fileSource } from './file-source.ts';
-import { Health } from './health/health.ts';
 import { LatestOnly } from './latest-only.ts';
 import type { ControlLog } from './log.ts';
-import { viewPool } from './pool-view.ts';
 import { keepUntilRestart } from './restart-keys.ts';
-import { RouteRegistry } from './route-registry.ts';
-import { Supervisor } from './supervisor.ts';
+import { Serving } from './serving.ts';
 import { spawnWorker, type SpawnThread } from './thread-line.ts';
-import type { AdminView, GatewayStatus, ListenerView, PoolView, ReloadResult, RouteView, ThreadView } from './view.ts';
+import type { AdminView, GatewayStatus, ListenerView, PoolView, ReloadPlan, ReloadResult, RouteView, ThreadView } from './view.ts';
 
 export interface GatewayOptions {
   /** Holds `gateway.yaml` and `routes.d/`. */
@@ -40,21 +34,10 @@ export interface GatewayOptions {
   readonly spawn?: SpawnThread;
 }
 
-const SHUTTING_DOWN = 'the gateway is shutting down';
-
 /** How it ended. */
 export interface ExitSummary {
   /** Exchanges that were still going on at the drain deadline. */
   readonly cut: number;
-}
-
-/** What a reload would do. */
-export interface ReloadPlan {
-  readonly ok: boolean;
-  readonly problems: readonly string[];
-  readonly changes: readonly string[];
-  /** Changed keys that only a restart can bring. */
-  readonly needRestart: readonly string[];
 }
 
 /** Resolves when every thread listens. @throws ConfigRefused */
@@ -68,78 +51,39 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return gateway;
 }
 
-/** What serves now. */
-interface Serving {
-  readonly loaded: Loaded;
-  readonly plan: GenerationPlan;
-  /** Milliseconds since the epoch. */
-  readonly since: number;
-}
-
 export class Gateway implements AdminView {
   readonly startedAt: number;
-  readonly endpointTable: EndpointTable;
-  readonly metricTable: MetricTable;
-  readonly #options: GatewayOptions;
+  readonly #overrides: Partial<GatewayConfig>;
   readonly #source: ConfigSource;
-  readonly #clock: Clock;
   readonly #log: ControlLog;
-  readonly #endpoints: EndpointRegistry;
-  readonly #routes: RouteRegistry;
-  readonly #health: Health;
-  readonly #supervisor: Supervisor;
+  readonly #serving: Serving;
   readonly #reloading = new LatestOnly((reason: string) => this.#reload(reason));
   readonly #reloads = { ok: 0, refused: 0 };
-  #serving: Serving;
-  #generation = 0;
+  /** What the serving configuration was made of. */
+  #loaded: Loaded;
   #admin: AdminServer | undefined;
   #watch: { close(): void } | undefined;
   #closing: Promise<ExitSummary> | undefined;
 
   constructor(options: GatewayOptions, source: ConfigSource, loaded: Loaded & { readonly config: Config }) {
-    this.#options = options;
-    this.#source = source;
-    const clock = options.clock ?? systemClock;
-    this.#clock = clock;
-    this.#log = openLog(options.log);
+    const { clock = systemClock, random = systemRandom, spawn = spawnWorker, overrides = {} } = options;
     this.startedAt = clock.wall();
-
+    this.#overrides = overrides;
+    this.#source = source;
+    this.#log = openLog(options.log);
+    this.#loaded = loaded;
+    this.#tell(loaded);
     const config = this.#overridden(loaded.config);
     const threads = threadCount(config.gateway, this.#log);
-    const table = EndpointTable.allocate(threads);
-    const metrics = MetricTable.allocate({
-      threads,
-      routes: RouteRegistry.rowsFor(config.gateway.metrics.maxRoutes),
-      endpoints: table.capacity,
-    });
-    this.endpointTable = table;
-    this.metricTable = metrics;
-    this.#endpoints = new EndpointRegistry(table, clock, (row) => metrics.resetEndpoint(row));
-    this.#routes = new RouteRegistry(config.gateway.metrics.maxRoutes, clock, (row) => metrics.resetRoute(row));
-    const random = options.random ?? systemRandom;
-    this.#health = new Health({ registry: this.#endpoints, table, clock, random, log: this.#log });
-    this.#supervisor = new Supervisor({
-      threads,
-      endpoints: table,
-      metrics,
-      connections: ConnectionTable.allocate(threads),
-      spawn: options.spawn ?? spawnWorker,
-      clock,
-      log: this.#log,
-      onSuspect: (row, reason) => this.#health.passive.suspect(row, reason),
-      onReleased: (generation) => this.#release(generation),
-    });
-    this.#tell(loaded);
-    this.#serving = this.#serve(this.#plan(config), loaded);
+    this.#serving = new Serving(config, { threads, clock, random, log: this.#log, spawn });
   }
 
   /** Once, by startGateway. */
   async start(): Promise<void> {
-    const { admin, listen } = this.config.gateway;
     // Beside each other: the admin server answers "starting" while the threads compile.
     const [server, threads] = await Promise.allSettled([
-      startAdmin(this, { ...admin, log: this.#log }),
-      this.#supervisor.start(this.#serving.plan, listen),
+      startAdmin(this, { ...this.config.gateway.admin, log: this.#log }),
+      this.#serving.start(),
     ]);
     if (server.status === 'fulfilled') this.#admin = server.value;
     for (const part of [server, threads]) {
@@ -165,7 +109,7 @@ export class Gateway implements AdminView {
   }
 
   get config(): Config {
-    return this.#serving.plan.config;
+    return this.#serving.config;
   }
 
   get revision(): string {
@@ -177,15 +121,15 @@ export class Gateway implements AdminView {
   }
 
   get staleFiles(): readonly string[] {
-    return this.#serving.loaded.staleFiles;
+    return this.#loaded.staleFiles;
   }
 
   get secrets(): readonly string[] {
-    return this.#serving.loaded.secrets;
+    return this.#loaded.secrets;
   }
 
   get generations(): number {
-    return this.#supervisor.generations;
+    return this.#serving.generations;
   }
 
   get reloads(): { readonly ok: number; readonly refused: number } {
@@ -193,7 +137,7 @@ export class Gateway implements AdminView {
   }
 
   get listeners(): readonly ListenerView[] {
-    return this.#supervisor.listeners.map(({ host, port }) => ({ host, port }));
+    return this.#serving.listeners.map(({ host, port }) => ({ host, port }));
   }
 
   /** Actual ports, in the order of `listen`. */
@@ -209,22 +153,28 @@ export class Gateway implements AdminView {
     return this.#admin!.port;
   }
 
+  get endpointTable(): EndpointTable {
+    return this.#serving.endpointTable;
+  }
+
+  get metricTable(): MetricTable {
+    return this.#serving.metricTable;
+  }
+
   get routeNames(): ReadonlyMap<number, string> {
-    return this.#routes.names;
+    return this.#serving.routeNames;
   }
 
   pools(): readonly PoolView[] {
-    const parts = { registry: this.#endpoints, table: this.endpointTable, health: this.#health };
-    return this.config.pools.map((pool) => viewPool(pool, parts));
+    return this.#serving.pools;
   }
 
   routes(): readonly RouteView[] {
-    const { config, routeRows } = this.#serving.plan;
-    return config.routes.map(({ name, source }) => ({ name, source, row: routeRows.get(name)! }));
+    return this.#serving.routes;
   }
 
   threads(): readonly ThreadView[] {
-    return this.#supervisor.threads;
+    return this.#serving.threads;
   }
 
   // --- reload ---
@@ -236,16 +186,17 @@ export class Gateway implements AdminView {
 
   /** What a reload would change now. */
   async plan(): Promise<ReloadPlan> {
-    const loaded = await this.#source.load(this.#serving.loaded);
+    const loaded = await this.#source.load(this.#loaded);
     const problems = loaded.problems.map(formatProblem);
     if (loaded.config === undefined) return { ok: false, problems, changes: [], needRestart: [] };
     const { config, kept } = this.#servable(loaded.config);
-    return { ok: true, problems, changes: this.#source.diff(this.config, config), needRestart: kept };
+    const ok = !loaded.problems.some(isError);
+    return { ok, problems, changes: this.#source.diff(this.config, config), needRestart: kept };
   }
 
   async #reload(reason: string): Promise<ReloadResult> {
-    if (this.#closing !== undefined) return this.#refuse(reason, [SHUTTING_DOWN]);
     try {
+      this.#refuseWhenClosing();
       return await this.#reloadNow(reason);
     } catch (error) {
       return this.#refuse(reason, [error instanceof Error ? error.message : String(error)]);
@@ -253,15 +204,16 @@ export class Gateway implements AdminView {
   }
 
   async #reloadNow(reason: string): Promise<ReloadResult> {
-    const loaded = await this.#source.load(this.#serving.loaded);
-    if (loaded.config === undefined) return this.#refuse(reason, loaded.problems.map(formatProblem));
-    this.#tell(loaded);
+    const loaded = await this.#source.load(this.#loaded);
+    const problems = loaded.problems.map(formatProblem);
+    if (loaded.config === undefined) return this.#refuse(reason, problems);
     const { config, kept } = this.#servable(loaded.config);
     const changes = this.#source.diff(this.config, config);
-    // What was wrong may be right again, or the reverse, and the same configuration serves.
-    if (config.revision === this.revision) this.#serving = { ...this.#serving, loaded };
-    else await this.#swap(config, loaded);
+    // With the same revision a file may have become wrong, or right again, but what serves is what serves.
+    if (config.revision !== this.revision) await this.#serving.swap(config, () => this.#refuseWhenClosing());
+    this.#loaded = loaded;
 
+    this.#tell(loaded);
     for (const key of kept) {
       this.#log.warn({ event: 'restart_needed', key }, `'${key}' has changed and keeps its old value until a restart`);
     }
@@ -269,22 +221,7 @@ export class Gateway implements AdminView {
     this.#reloads[ok ? 'ok' : 'refused'] += 1;
     const fields = { event: 'reloaded', reason, revision: this.revision, changes, staleFiles: this.staleFiles };
     this.#log.info(fields, `reloaded, ${changes.length} changes`);
-    return { ok, problems: loaded.problems.map(formatProblem), changes, revision: this.revision };
-  }
-
-  /** All threads or none. */
-  async #swap(config: Config, loaded: Loaded): Promise<void> {
-    const plan = this.#plan(config);
-    try {
-      await this.#supervisor.prepareAll(plan);
-      if (this.#closing !== undefined) throw new Error(SHUTTING_DOWN);
-    } catch (error) {
-      this.#supervisor.discardAll(plan.id);
-      this.#release(plan.id);
-      throw error;
-    }
-    this.#supervisor.commitAll(plan);
-    this.#serving = this.#serve(plan, loaded);
+    return { ok, problems, changes, revision: this.revision };
   }
 
   #refuse(reason: string, problems: readonly string[]): ReloadResult {
@@ -296,6 +233,10 @@ export class Gateway implements AdminView {
     return { ok: false, problems, changes: [], revision: this.revision };
   }
 
+  #refuseWhenClosing(): void {
+    if (this.#closing !== undefined) throw new Error('the gateway is shutting down');
+  }
+
   #servable(loaded: Config): { readonly config: Config; readonly kept: readonly string[] } {
     const next = this.#overridden(loaded);
     const { gateway, kept } = keepUntilRestart(this.config.gateway, next.gateway);
@@ -303,24 +244,7 @@ export class Gateway implements AdminView {
   }
 
   #overridden(config: Config): Config {
-    return { ...config, gateway: { ...config.gateway, ...this.#options.overrides } };
-  }
-
-  #plan(config: Config): GenerationPlan {
-    const id = ++this.#generation;
-    const endpointRows = this.#endpoints.hold(id, config);
-    return { id, config, endpointRows, routeRows: this.#routes.hold(id, config.routes) };
-  }
-
-  #serve(plan: GenerationPlan, loaded: Loaded): Serving {
-    this.#endpoints.commit(plan.config, plan.endpointRows);
-    this.#health.update(plan.config);
-    return { plan, loaded, since: this.#clock.wall() };
-  }
-
-  #release(generation: number): void {
-    this.#endpoints.release(generation);
-    this.#routes.release(generation);
+    return { ...config, gateway: { ...config.gateway, ...this.#overrides } };
   }
 
   /** Warnings, and errors of quarantined files. */
@@ -343,7 +267,7 @@ export class Gateway implements AdminView {
   /** As a second signal: nothing is waited for any longer. */
   async terminate(): Promise<ExitSummary> {
     const closing = this.close();
-    await this.#supervisor.close();
+    await this.#serving.close();
     return closing;
   }
 
@@ -351,7 +275,7 @@ export class Gateway implements AdminView {
     const { delay, timeout } = this.config.gateway.drain;
     this.#watch?.close();
     this.#log.info({ event: 'draining', delayMs: delay, timeoutMs: timeout }, 'draining');
-    const cut = await this.#supervisor.drainAll(delay, timeout);
+    const cut = await this.#serving.drain();
     await this.#end();
     this.#log.info({ event: 'stopped', cut }, cut === 0 ? 'stopped' : `stopped, ${cut} exchanges were cut`);
     return { cut };
@@ -359,8 +283,7 @@ export class Gateway implements AdminView {
 
   /** The admin server goes last: until then it can be asked how it stands. */
   async #end(): Promise<void> {
-    this.#health.close();
-    await this.#supervisor.close();
+    await this.#serving.close();
     await this.#admin?.close();
   }
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../data/dispatch.ts';
 import { GatewayError } from '../errors.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
-import type { MetricWriter } from '../memory/metric-table.ts';
+import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Call, Connection } from './h1/connection.ts';
@@ -23,9 +23,6 @@ export interface UpstreamContext {
   /** An endpoint has failed often enough in a row for the control plane to look at it. */
   readonly suspect: (row: number, failures: number, reason: string) => void;
 }
-
-/** The metric of a try that brought no answer; answers count under their status class, 1 to 5. */
-const NO_ANSWER = 0;
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
   return (request, handler) => {
@@ -148,12 +145,14 @@ class Attempt extends Deadline implements Call, Control {
     wheel.clear(this);
     table.end(row, thread);
     const answered = this.#status !== 0;
-    if (!answered && error === undefined) return;
-    // A refusal of ours (body too large, queue full) says nothing about the endpoint.
-    if (error !== undefined && error.retry === 'never') return;
     const durationMs = (answered ? this.#headAt : clock.now()) - this.#startedAt;
+    // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.
+    if (error === undefined ? !answered : error.retry === 'never') {
+      metrics.attempt(row, OUTCOME.cancelled, durationMs);
+      return;
+    }
     const failed = error !== undefined || this.#status >= 500;
-    metrics.attempt(row, answered ? Math.floor(this.#status / 100) : NO_ANSWER, durationMs);
+    metrics.attempt(row, answered ? Math.floor(this.#status / 100) : OUTCOME.failure, durationMs);
     latency.record(row, durationMs, failed);
     if (failed) this.#blame(error);
     else table.clearFailures(row);

@@ -8,6 +8,7 @@ import { slow, startUpstream } from '../support/upstream.ts';
 async function start(threads: number) {
   const upstream = await startUpstream('orders', slow(5));
   const gateway = await gatewayFixture({
+    crashes: true,
     gateway: { accessLog: { enabled: false }, threads },
     files: {
       'orders.yaml': { pools: { orders: { endpoints: [upstream.url] } }, routes: [{ name: 'orders', pool: 'orders' }] },

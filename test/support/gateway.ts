@@ -16,6 +16,8 @@ export interface GatewayFixtureOptions {
   readonly gateway?: object;
   /** Files of routes.d by name, as text or as an object: JSON is YAML. */
   readonly files: Readonly<Record<string, FileContent>>;
+  /** The test kills threads itself. Otherwise one that dies fails the test, whatever it was about. */
+  readonly crashes?: boolean;
 }
 
 export interface GatewayFixture {
@@ -40,7 +42,11 @@ export interface GatewayFixture {
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly level: number; readonly msg: string };
 
-export async function gatewayFixture({ gateway = {}, files }: GatewayFixtureOptions): Promise<GatewayFixture> {
+export async function gatewayFixture({
+  gateway = {},
+  files,
+  crashes = false,
+}: GatewayFixtureOptions): Promise<GatewayFixture> {
   const dir = await mkdtemp(join(tmpdir(), 'aya-'));
   const write = async (file: string, content: FileContent) => {
     const path = join(dir, 'routes.d', file);
@@ -66,6 +72,8 @@ export async function gatewayFixture({ gateway = {}, files }: GatewayFixtureOpti
   cleanup(async () => {
     await close();
     await rm(dir, { recursive: true, force: true });
+    const died = logs.filter(({ event }) => event === 'thread_died');
+    if (died.length > 0 && !crashes) throw new Error(`a data thread died: ${JSON.stringify(died[0])}`);
   });
 
   const port = running.ports[0]!;

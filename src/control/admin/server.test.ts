@@ -5,7 +5,7 @@ import { adminView, fill } from '../../../test/support/admin-view.ts';
 import { cleanup } from '../../../test/support/cleanup.ts';
 import type { Config } from '../../config/schema.ts';
 import type { AdminView, ReloadResult } from '../view.ts';
-import { startAdmin, type AdminExtras, type AdminOptions, type AdminServer } from './server.ts';
+import { startAdmin, type AdminOptions, type AdminServer } from './server.ts';
 
 const TOKEN = 'a-long-enough-token';
 const PROBLEM = 'application/problem+json; charset=utf-8';
@@ -17,7 +17,7 @@ interface Answer {
   readonly text: string;
 }
 
-async function admin(view: AdminView & AdminExtras = adminView(), options: Partial<AdminOptions> = {}) {
+async function admin(view: AdminView = adminView(), options: Partial<AdminOptions> = {}) {
   const errors: string[] = [];
   const log = {
     info: () => {},
@@ -198,37 +198,11 @@ describe('a reload', () => {
   });
 });
 
-describe('explain', () => {
-  it('asks the control plane about a request', async () => {
-    const { ask } = await admin({ ...adminView(), explain: (question) => ({ question }) });
-    const url = '/explain?method=post&url=%2Forders%2F7%3Fa%3D1&header=x-version:%202&header=cookie:a=b:c';
-    expect(JSON.parse((await ask(url)).text)).toEqual({
-      question: { method: 'POST', url: '/orders/7?a=1', fields: ['x-version', '2', 'cookie', 'a=b:c'] },
-    });
-  });
-
-  it('takes one header and none', async () => {
-    const { ask } = await admin({ ...adminView(), explain: ({ method, fields }) => ({ method, fields }) });
-    expect(JSON.parse((await ask('/explain?url=/&header=a:1')).text)).toEqual({ method: 'GET', fields: ['a', '1'] });
-    expect(JSON.parse((await ask('/explain?url=/')).text)).toEqual({ method: 'GET', fields: [] });
-  });
-
-  it('says what is missing', async () => {
-    const { ask } = await admin({ ...adminView(), explain: () => ({}) });
-    const refused = await ask('/explain?method=GET');
-    expect(refused).toMatchObject({ status: 400, type: PROBLEM });
-    expect(refused.text).toContain("must have required property 'url'");
-  });
-
-  it('has no path where the control plane does not answer it', async () => {
-    expect((await (await admin()).ask('/explain?url=/')).status).toBe(404);
-  });
-});
-
 describe('a plan', () => {
   it('is what the control plane would do', async () => {
-    const { order } = await admin({ ...adminView(), plan: () => Promise.resolve({ changes: ['none'] }) });
-    expect(JSON.parse((await order('/plan')).text)).toEqual({ changes: ['none'] });
+    const plan = { ok: true, problems: [], changes: ["route 'a' added"], needRestart: [] };
+    const { order } = await admin(adminView({ plan: () => Promise.resolve(plan) }));
+    expect(JSON.parse((await order('/plan')).text)).toEqual(plan);
   });
 });
 

@@ -22,22 +22,6 @@ export interface AdminOptions {
   readonly log: ControlLog;
 }
 
-/** What the control plane may offer besides; a question that it does not answer has no path. */
-export interface AdminExtras {
-  /** Which route the request would take and why, and which endpoints its pool would consider. */
-  explain?(question: ExplainQuestion): object | Promise<object>;
-  /** What a reload would change now. */
-  plan?(): Promise<object>;
-}
-
-export interface ExplainQuestion {
-  readonly method: string;
-  /** A path with its query, or a whole URL. */
-  readonly url: string;
-  /** Flat: name, value … */
-  readonly fields: readonly string[];
-}
-
 export interface AdminServer {
   /** `http://127.0.0.1:9901` */
   readonly address: string;
@@ -55,7 +39,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 65_000;
 
 /** @throws when the address is taken, or not loopback and without a token. */
-export async function startAdmin(view: AdminView & AdminExtras, options: AdminOptions): Promise<AdminServer> {
+export async function startAdmin(view: AdminView, options: AdminOptions): Promise<AdminServer> {
   const { host, port, token, log } = options;
   if (token === undefined && !isLoopback(host)) {
     throw new Error(`admin.token is required when admin.host (${host}) is not a loopback address`);
@@ -76,7 +60,7 @@ export async function startAdmin(view: AdminView & AdminExtras, options: AdminOp
   return { address, port: (app.server.address() as AddressInfo).port, close: () => app.close() };
 }
 
-function questions(app: FastifyInstance, view: AdminView & AdminExtras): void {
+function questions(app: FastifyInstance, view: AdminView): void {
   const scrape = createScrape(view);
   app.get('/livez', () => ({ status: 'alive' }));
   app.get('/readyz', (_, reply) => reply.code(view.status === 'ready' ? 200 : 503).send(readyPage(view)));
@@ -85,32 +69,9 @@ function questions(app: FastifyInstance, view: AdminView & AdminExtras): void {
   app.get('/pools', () => poolsPage(view));
   app.get('/routes', () => routesPage(view));
   app.get('/config', () => redact(view.config, view.secrets));
-
-  if (view.explain === undefined) return;
-  app.get('/explain', { schema: { querystring: EXPLAIN_QUERY } }, (request) => {
-    const { method, url, header } = request.query as { method: string; url: string; header: string[] };
-    return view.explain!({ method: method.toUpperCase(), url, fields: header.flatMap(fieldOf) });
-  });
 }
 
-/** `/explain?method=GET&url=/orders/7&header=x-version: 2&header=…` */
-const EXPLAIN_QUERY = {
-  type: 'object',
-  required: ['url'],
-  additionalProperties: false,
-  properties: {
-    method: { type: 'string', default: 'GET', pattern: '^[A-Za-z]+$' },
-    url: { type: 'string', minLength: 1 },
-    header: { type: 'array', items: { type: 'string', pattern: '^[^:\\s]+:' }, default: [] },
-  },
-};
-
-function fieldOf(header: string): [name: string, value: string] {
-  const colon = header.indexOf(':');
-  return [header.slice(0, colon), header.slice(colon + 1).trim()];
-}
-
-function orders(app: FastifyInstance, view: AdminView & AdminExtras): void {
+function orders(app: FastifyInstance, view: AdminView): void {
   // Orders carry nothing: a body is read, within the limit, and forgotten.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null));
@@ -127,7 +88,7 @@ function orders(app: FastifyInstance, view: AdminView & AdminExtras): void {
       result,
     );
   });
-  if (view.plan !== undefined) app.post('/plan', () => view.plan!());
+  app.post('/plan', () => view.plan());
 }
 
 function guarded(app: FastifyInstance, host: string, token: string | undefined): void {
