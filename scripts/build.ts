@@ -1,4 +1,7 @@
-/** `npm run build`: src and plugins as JavaScript with their types, in dist/, for publishing and for the image. */
+/**
+ * `npm run build`: src and plugins as JavaScript with their types, in dist/, for publishing and for the image. It
+ * translates and judges nothing: that is `npm run types`, which runs before anything is packed.
+ */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';

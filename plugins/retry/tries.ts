@@ -74,8 +74,10 @@ export class Tries implements ResponseHandler, Control {
     const untriedLeft = rememberEndpoint(request);
     const atOnce = nothingSent && untriedLeft && this.#retries === 0;
     this.#delayMs = atOnce ? 0 : this.#policy.backoffMs(this.#retries);
+    if (request.exchange.remainingMs() <= this.#delayMs) return false;
+    // A try of which nothing was sent gave no upstream any work, so the next one is no load on top: it costs no budget.
     // The budget last: it is spent by asking.
-    return request.exchange.remainingMs() > this.#delayMs && request.pool.budget.tryRetry(this.#policy.share);
+    return nothingSent || request.pool.budget.tryRetry(this.#policy.share);
   }
 
   #tryAgain(): void {

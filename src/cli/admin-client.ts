@@ -45,7 +45,8 @@ export function adminOf({ admin, token }: AdminOptions, { gateway }: Config): Ad
 
 /** An address to listen on is not always one to ask at. */
 function ownAddress({ host, port }: Config['gateway']['admin']): string {
-  if (port === 0) throw new Error('admin.port is 0, a free port each time: give the address of the gateway with --admin');
+  if (port === 0)
+    throw new Error('admin.port is 0, a free port each time: give the address of the gateway with --admin');
   if (host === '0.0.0.0') return `http://127.0.0.1:${port}`;
   if (host === '::') return `http://[::1]:${port}`;
   return host.includes(':') ? `http://[${host}]:${port}` : `http://${host}:${port}`;

@@ -47,7 +47,8 @@ export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool |
     if (isChosen && weight === 0) return verdict(false, 'weight 0 takes no traffic');
     if (isChosen && trouble !== '') return verdict(true, `panic: too few are available to heed that it is ${trouble}`);
     if (isChosen && backup) return verdict(true, 'backup: too few others are available');
-    if (isChosen) return verdict(true, live !== undefined && state === undefined ? 'not in the running gateway yet' : '');
+    if (isChosen)
+      return verdict(true, live !== undefined && state === undefined ? 'not in the running gateway yet' : '');
     if (trouble !== '') return verdict(false, trouble);
     return verdict(false, panic ? 'panic: the others are used whatever their state' : 'backup: others are available');
   });
@@ -55,4 +56,5 @@ export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool |
 
 const AVAILABLE = 'available';
 
-const troubleOf = ({ state, reason, since }: LiveEndpoint) => `${state} since ${since}${reason === '' ? '' : `: ${reason}`}`;
+const troubleOf = ({ state, reason, since }: LiveEndpoint) =>
+  `${state} since ${since}${reason === '' ? '' : `: ${reason}`}`;

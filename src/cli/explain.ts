@@ -124,7 +124,10 @@ function explainDestination(
     ...(weight === undefined ? {} : { weight }),
     sends: sent(rewrite, match, question),
     balance: typeof balance === 'string' ? balance : `hash of ${balance.hash}`,
-    endpoints: candidatesOf(poolConfig, live && (live.find(({ name }) => name === pool) ?? { name: pool, endpoints: [] })),
+    endpoints: candidatesOf(
+      poolConfig,
+      live && (live.find(({ name }) => name === pool) ?? { name: pool, endpoints: [] }),
+    ),
   };
 }
 

@@ -60,5 +60,7 @@ function summary(changes: readonly Change[]): string {
 }
 
 function restartNote(keys: readonly string[]): string[] {
-  return keys.length === 0 ? [] : [`${yellow('only a restart brings')} ${keys.join(', ')}; a reload keeps the old value`];
+  return keys.length === 0
+    ? []
+    : [`${yellow('only a restart brings')} ${keys.join(', ')}; a reload keeps the old value`];
 }

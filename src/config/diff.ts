@@ -14,8 +14,8 @@ export interface Change {
   readonly restart: readonly string[];
 }
 
-/** Sockets, threads and shared tables are made once, at start. */
-const NEEDS_RESTART = /^(listen|threads|admin|metrics)(\.|$)/;
+/** Sockets, threads and shared tables are made once, at start; control/restart-keys.ts keeps their old values. */
+const NEEDS_RESTART = /^((listen|threads|admin)(\.|$)|metrics\.maxRoutes$)/;
 
 export function diff(before: Config, after: Config): Change[] {
   return [

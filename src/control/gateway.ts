@@ -17,7 +17,16 @@ import type { ControlLog } from './log.ts';
 import { keepUntilRestart } from './restart-keys.ts';
 import { Serving } from './serving.ts';
 import { spawnWorker, type SpawnThread } from './thread-line.ts';
-import type { AdminView, GatewayStatus, ListenerView, PoolView, ReloadPlan, ReloadResult, RouteView, ThreadView } from './view.ts';
+import type {
+  AdminView,
+  GatewayStatus,
+  ListenerView,
+  PoolView,
+  ReloadPlan,
+  ReloadResult,
+  RouteView,
+  ThreadView,
+} from './view.ts';
 
 export interface GatewayOptions {
   /** Holds `gateway.yaml` and `routes.d/`. */

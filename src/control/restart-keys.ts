@@ -4,7 +4,7 @@
  */
 import type { GatewayConfig } from '../config/schema.ts';
 
-const RESTART_KEYS = ['listen', 'threads', 'admin', 'trustedProxies', 'requestIdHeader'] as const;
+const RESTART_KEYS = ['listen', 'threads', 'admin'] as const;
 
 export interface KeptUntilRestart {
   /** What can be served now. */

@@ -176,8 +176,8 @@ export class Listener {
     this.#onRequest(req, res);
   };
 
-  readonly #onUnknownExpectation = (_req: IncomingMessage, res: ServerResponse): void => {
-    this.#refuse(res, unreadable('only "Expect: 100-continue" can be met', 417));
+  readonly #onUnknownExpectation = (req: IncomingMessage, res: ServerResponse): void => {
+    this.#refuse(req, res, unreadable('only "Expect: 100-continue" can be met', 417));
   };
 
   readonly #onRequest = (req: IncomingMessage, res: ServerResponse): void => {
@@ -200,7 +200,7 @@ export class Listener {
       this.#route(exchange, target, current);
     } catch (error) {
       const refusal = error instanceof GatewayError ? error : this.#bug(error);
-      if (exchange === undefined) this.#refuse(res, refusal);
+      if (exchange === undefined) this.#refuse(req, res, refusal);
       else exchange.fail(refusal);
     }
   };
@@ -252,11 +252,12 @@ export class Listener {
 
   // --- refusals outside an exchange ---
 
-  #refuse(res: ServerResponse, error: GatewayError): void {
+  #refuse(req: IncomingMessage, res: ServerResponse, error: GatewayError): void {
     const problem = renderProblem(error);
     this.#host.context.metrics.error(this.#host.noRoute.row, ERROR_TYPES.indexOf(error.type));
     if (!error.close) problem.fields.push('connection', 'close');
-    ClientConnection.of(res.socket!).closing = true;
+    // Not by the answer: one that waits behind another, pipelined, has no socket yet.
+    ClientConnection.ofRequest(req).closing = true;
     res.writeHead(problem.status, problem.fields);
     res.end(problem.body);
   }

@@ -10,6 +10,8 @@ import { GatewayError } from '../errors.ts';
 import type { MetricWriter } from '../memory/metric-table.ts';
 
 const LOOK_EVERY_MS = 250;
+/** One long stall fills a whole reading; only what lasts is overload. */
+const READINGS_IN_A_ROW = 2;
 const RESOLUTION_MS = 10;
 const NS_PER_MS = 1e6;
 
@@ -18,7 +20,7 @@ export class Overload {
   readonly #timer: Timer;
   readonly #metrics: MetricWriter;
   #limits: GatewayConfig['shed'] | undefined;
-  #active = false;
+  #readingsOver = 0;
 
   constructor(clock: Clock, metrics: MetricWriter, onLook: () => void) {
     this.#metrics = metrics;
@@ -34,7 +36,7 @@ export class Overload {
   }
 
   get active(): boolean {
-    return this.#active;
+    return this.#readingsOver >= READINGS_IN_A_ROW;
   }
 
   refusal(): GatewayError {
@@ -58,8 +60,8 @@ export class Overload {
     const heap = v8.getHeapStatistics();
     this.#metrics.heap(heap.used_heap_size, heap.heap_size_limit);
     const limits = this.#limits;
-    // The median: one long garbage collection or reload is no overload.
-    this.#active =
+    const isOver =
       limits !== undefined && (median > limits.loopDelay || heap.used_heap_size > heap.heap_size_limit * limits.heap);
+    this.#readingsOver = isOver ? this.#readingsOver + 1 : 0;
   }
 }

@@ -91,10 +91,12 @@ export function chooseCandidates<Member extends { readonly backup: boolean }>(
 ): readonly Member[] {
   const primary = members.filter((member) => !member.backup);
   const available = primary.filter(isAvailable);
-  if (!isPanic(available.length, primary.length, panic)) return available;
-  const backups = members.filter((member) => member.backup && isAvailable(member));
-  if (available.length === 0 && backups.length > 0) return backups;
-  return panic.then === 'spread' ? primary : available;
+  if (available.length === 0) {
+    const backups = members.filter((member) => member.backup && isAvailable(member));
+    if (backups.length > 0) return backups;
+  }
+  const isSpread = panic.then === 'spread' && isPanic(available.length, primary.length, panic);
+  return isSpread ? primary : available;
 }
 
 /** Whether so few of a pool are available that the verdicts are not to be trusted. */

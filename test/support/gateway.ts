@@ -61,9 +61,14 @@ export async function gatewayFixture({
 
   const logs: LogLine[] = [];
   const threads: ThreadLine[] = [];
+  const deaths: Error[] = [];
   const spawn: SpawnThread = (data) => {
     const thread = spawnWorker(data);
     threads.push(thread);
+    // Whoever ends a thread from outside gives it an exit code, and no error of its own.
+    thread.onExit((cause) => {
+      if (!cause.message.startsWith('exit code')) deaths.push(cause);
+    });
     return thread;
   };
   const running = await startGateway({ dir, log: (line) => void logs.push(JSON.parse(line) as LogLine), spawn });
@@ -72,8 +77,7 @@ export async function gatewayFixture({
   cleanup(async () => {
     await close();
     await rm(dir, { recursive: true, force: true });
-    const died = logs.filter(({ event }) => event === 'thread_died');
-    if (died.length > 0 && !crashes) throw new Error(`a data thread died: ${JSON.stringify(died[0])}`);
+    if (deaths.length > 0 && !crashes) throw new Error('a data thread died', { cause: deaths[0] });
   });
 
   const port = running.ports[0]!;

@@ -30,7 +30,7 @@ export class Health {
     parts.registry.onChange((change) => announce(change, parts.log));
     this.panic = new PanicWatch(parts.registry, parts.log);
     this.passive = new PassiveHealth(parts);
-    this.#monitor = new HealthMonitor(parts);
+    this.#monitor = new HealthMonitor({ ...parts, onRecovered: (endpoint) => this.passive.recovered(endpoint) });
   }
 
   /** Follows the registry's serving configuration. */

@@ -18,10 +18,12 @@ function monitored(count: number, active: PoolOptions['active'] = {}, pool: Pool
   const probes: { url: string; at: number }[] = [];
   const checkers: { closed: boolean }[] = [];
   const aborted: string[] = [];
+  const recovered: string[] = [];
   const monitor = new HealthMonitor({
     registry,
     clock,
     random: seededRandom(7),
+    onRecovered: (endpoint) => void recovered.push(endpoint.url),
     createChecker: () => {
       const checker = { closed: false };
       checkers.push(checker);
@@ -57,6 +59,7 @@ function monitored(count: number, active: PoolOptions['active'] = {}, pool: Pool
     probes,
     checkers,
     aborted,
+    recovered,
     serve,
     endpoint,
     answer: (result: CheckResult | 'silence', index = 0) => void (answers[url(index)] = result),
@@ -228,5 +231,21 @@ describe('reloads', () => {
     expect(aborted).toHaveLength(1);
     expect(isHealthy()).toBe(true);
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('an endpoint that was away', () => {
+  test('is said to be back after as many good probes as its check wants', async () => {
+    const { answer, probed, recovered } = monitored(1, { healthyAfter: 2, unhealthyAfter: 3 });
+    await probed(2);
+    answer(BAD);
+    await probed(1);
+    answer(GOOD);
+    await probed(1);
+    expect(recovered).toEqual([]);
+    await probed(1);
+    expect(recovered).toEqual([url(0)]);
+    await probed(3);
+    expect(recovered).toEqual([url(0)]);
   });
 });

@@ -15,6 +15,7 @@ export interface MonitorParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly createChecker?: CreateChecker;
+  readonly onRecovered: (endpoint: RegisteredEndpoint) => void;
 }
 
 interface Watch {
@@ -66,8 +67,8 @@ export class HealthMonitor {
     checkers.set(checkKey, checker);
     const running = this.#watches.get(endpoint);
     if (running?.checkKey === checkKey) return running;
-    const { registry, clock, random } = this.#parts;
-    return { endpoint, checkKey, probe: new Probe({ endpoint, check, checker, registry, clock, random }) };
+    const { registry, clock, random, onRecovered } = this.#parts;
+    return { endpoint, checkKey, probe: new Probe({ endpoint, check, checker, registry, clock, random, onRecovered }) };
   }
 
   /** Without a check there is nobody left who could prove it good again. */

@@ -215,3 +215,15 @@ describe('reloads', () => {
     expect(isEjected(0)).toBe(false);
   });
 });
+
+describe('an ejected endpoint whose check saw it go and come back', () => {
+  test('returns at once, on probation', () => {
+    const { fail, at, watch, isEjected } = pool(3);
+    fail(0);
+    expect(isEjected(0)).toBe(true);
+    watch.recovered(at(0));
+    expect(isEjected(0)).toBe(false);
+    fail(0, 1);
+    expect(isEjected(0)).toBe(true);
+  });
+});

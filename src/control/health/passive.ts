@@ -1,8 +1,9 @@
 /**
  * Passive health: what real traffic tells. The data threads count failures in a row and report an endpoint as suspect;
  * here, where the whole pool is seen, it is decided whether the pool can spare it. An ejection ends by itself, and on
- * probation: one more failure ejects again, and for longer. A good active probe does not end it: a health endpoint that
- * answers 200 while requests fail must not have the last word.
+ * probation: one more failure ejects again, and for longer. A good active probe alone does not end it: a health endpoint
+ * that answers 200 while requests fail must not have the last word. Probes that failed and then pass again do: the
+ * endpoint was away, and whatever is back need not wait for the sentence of what it was.
  */
 import type { Clock, Timer } from '../../clock.ts';
 import type { PassiveHealthConfig } from '../../config/schema.ts';
@@ -50,6 +51,12 @@ export class PassiveHealth {
     if (passive === undefined) return;
     this.#recordOf(endpoint).suspicion = reason;
     this.#consider(endpoint, passive);
+  }
+
+  /** Its active check has seen it go and come back. */
+  recovered(endpoint: RegisteredEndpoint): void {
+    const record = this.#records.get(endpoint);
+    if (record !== undefined) this.#return(endpoint, record, 'passive: its active check saw it come back; on probation');
   }
 
   /** Follows the registry's serving configuration. */

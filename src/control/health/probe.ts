@@ -19,6 +19,8 @@ export interface ProbeParts {
   readonly registry: EndpointRegistry;
   readonly clock: Clock;
   readonly random: Random;
+  /** The endpoint failed probes and then passed enough of them in a row: it was away, and it is back. */
+  readonly onRecovered: (endpoint: RegisteredEndpoint) => void;
 }
 
 export class Probe {
@@ -30,6 +32,8 @@ export class Probe {
   #fresh = true;
   /** Probes in a row that contradict the verdict. */
   #contradictions = 0;
+  /** Good probes in a row after a bad one; undefined while there was no bad one. */
+  #goodAfterBad: number | undefined;
 
   /** The first probe comes within `fastInterval`, spread so that a thousand endpoints are not asked at once. */
   constructor(parts: ProbeParts) {
@@ -50,6 +54,7 @@ export class Probe {
     const result = await this.#ask();
     if (this.#stopped) return;
     this.#judge(result);
+    this.#followRecovery(result.ok);
     const tookMs = this.#parts.clock.now() - startedAt;
     this.#timer = this.#parts.clock.after(Math.max(0, this.#nextDelayMs() - tookMs), () => void this.#run());
   }
@@ -87,9 +92,22 @@ export class Probe {
     this.#contradictions = 0;
   }
 
+  #followRecovery(ok: boolean): void {
+    if (!ok) {
+      this.#goodAfterBad = 0;
+      return;
+    }
+    if (this.#goodAfterBad === undefined) return;
+    this.#goodAfterBad += 1;
+    if (this.#goodAfterBad < this.#parts.check.healthyAfter) return;
+    this.#goodAfterBad = undefined;
+    this.#parts.onRecovered(this.#parts.endpoint);
+  }
+
   #nextDelayMs(): number {
     const { check, random } = this.#parts;
-    const interval = this.#contradictions > 0 ? Math.min(check.fastInterval, check.interval) : check.interval;
+    const isInDoubt = this.#contradictions > 0 || (this.#goodAfterBad ?? 0) > 0;
+    const interval = isInDoubt ? Math.min(check.fastInterval, check.interval) : check.interval;
     return interval * (1 - JITTER + 2 * JITTER * random());
   }
 }

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { poolConfig } from '../../test/support/config.ts';
+import { candidatesOf, type LivePool } from './candidates.ts';
+
+const THREE = ['http://a', 'http://b', 'http://c'];
+
+/** What the admin server would say, when only these are in trouble. */
+function live(urls: readonly string[], ...troubled: readonly string[]): LivePool {
+  return {
+    name: 'orders',
+    endpoints: urls.map((url) => ({
+      url,
+      state: troubled.includes(url) ? 'unhealthy' : 'available',
+      reason: troubled.includes(url) ? 'connection refused' : '',
+      since: '2026-11-20T10:00:00.000Z',
+      inFlight: 3,
+      averageMs: 12.5,
+    })),
+  };
+}
+
+/** Those considered, and the reasons of the others. */
+function sorted(...[pool, state]: Parameters<typeof candidatesOf>) {
+  const candidates = candidatesOf(pool, state);
+  return {
+    considered: candidates.filter(({ considered }) => considered).map(({ url }) => url),
+    skipped: Object.fromEntries(
+      candidates.filter(({ considered }) => !considered).map(({ url, reason }) => [url, reason]),
+    ),
+  };
+}
+
+describe('the endpoints that a request could go to', () => {
+  it('are all, when no gateway tells their states', () => {
+    expect(sorted(poolConfig(THREE), undefined)).toEqual({ considered: THREE, skipped: {} });
+  });
+
+  it('are those available; the reason of each other one is the health monitor’s', () => {
+    expect(sorted(poolConfig(THREE), live(THREE, 'http://b'))).toEqual({
+      considered: ['http://a', 'http://c'],
+      skipped: { 'http://b': 'unhealthy since 2026-11-20T10:00:00.000Z: connection refused' },
+    });
+  });
+
+  it('are all in a panic, and it says so', () => {
+    const candidates = candidatesOf(poolConfig(THREE), live(THREE, 'http://a', 'http://b'));
+    expect(candidates.map(({ considered }) => considered)).toEqual([true, true, true]);
+    expect(candidates[0]!.reason).toMatch(/^panic: .*unhealthy since/);
+    expect(candidates[2]!.reason).toBe('');
+  });
+
+  it('do not include backups or weight 0 while others are available', () => {
+    const pool = poolConfig([{ url: 'http://a' }, { url: 'http://b', backup: true }, { url: 'http://c', weight: 0 }]);
+    expect(sorted(pool, live(THREE))).toEqual({
+      considered: ['http://a'],
+      skipped: { 'http://b': 'backup: others are available', 'http://c': 'weight 0 takes no traffic' },
+    });
+  });
+
+  it('are the backups when no other is available', () => {
+    const pool = poolConfig(['http://a', { url: 'http://b', backup: true }]);
+    expect(sorted(pool, live(['http://a', 'http://b'], 'http://a')).considered).toEqual(['http://b']);
+  });
+
+  it('include one that the running gateway does not have yet, and it says so', () => {
+    const [, added] = candidatesOf(poolConfig(['http://a', 'http://new']), live(['http://a']));
+    expect(added).toMatchObject({ considered: true, reason: 'not in the running gateway yet' });
+  });
+});
