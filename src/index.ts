@@ -1,10 +1,5 @@
 /** What the package offers to programs: the gateway itself, and what a plugin needs to be one. */
-export {
-  startGateway,
-  type ExitSummary,
-  type Gateway,
-  type GatewayOptions,
-} from './control/gateway.ts';
+export { startGateway, type ExitSummary, type Gateway, type GatewayOptions } from './control/gateway.ts';
 export { ConfigRefused } from './control/config-source.ts';
 export type {
   EndpointView,

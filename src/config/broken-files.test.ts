@@ -48,7 +48,7 @@ const BROKEN: readonly Broken[] = [
     text: 'pools: {}\nroutes: [{ ▸<<: { name: r } }]\n',
     says: "merge key '<<' is not supported — write it out, or use defaults in gateway.yaml",
   },
-  { what: '__proto__', text: 'pools:\n  ▸__proto__: { polluted: yes }\n', says: '' },
+  { what: '__proto__', text: 'pools:\n  ▸__proto__: { polluted: yes }\n', says: "key '__proto__' is not allowed" },
   {
     what: 'constructor.prototype',
     text: 'pools:\n  ▸constructor: { prototype: { polluted: yes } }\n',

@@ -8,6 +8,7 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   parseAllDocuments,
   Scalar,
@@ -20,6 +21,7 @@ import { START, type Position, type Problem } from './problem.ts';
 
 export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_DEPTH = 32;
+const TOO_DEEP = `nested more than ${MAX_DEPTH} levels deep`;
 /** One mistake can make a parser complain of every line after it. */
 const MAX_SYNTAX_ERRORS = 10;
 
@@ -151,6 +153,11 @@ export function readDocument(file: string, text: string, env: Environment): Read
     return { line, column: col };
   };
   const reader = new Reader(file, source, env, where);
+  const tooDeep = firstTooDeep(source);
+  if (tooDeep !== undefined) {
+    reader.refuse(positionIn(source, tooDeep), TOO_DEEP);
+    return reader.result();
+  }
   try {
     reader.read(
       // Keys written twice are found by #map, which knows both places.
@@ -165,10 +172,26 @@ export function readDocument(file: string, text: string, env: Environment): Read
     );
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    reader.refuse(START, 'nested too deeply');
+    reader.refuse(START, TOO_DEEP);
   }
   return reader.result();
 }
+
+/** The parser takes minutes over a long run of brackets, its lexer does not. @returns where it becomes too much. */
+function firstTooDeep(source: string): number | undefined {
+  let depth = 0;
+  let at = 0;
+  for (const lexeme of new Lexer().lex(source)) {
+    if (lexeme === '[' || lexeme === '{') depth++;
+    else if (lexeme === ']' || lexeme === '}') depth--;
+    if (depth > MAX_DEPTH) return at;
+    if (!CONTROL_LEXEMES.has(lexeme)) at += lexeme.length;
+  }
+  return undefined;
+}
+
+/** Marks of the lexer that stand for no text. */
+const CONTROL_LEXEMES = new Set(['\u0002', '\u0018', '\u001f']);
 
 type Parsed = ReturnType<typeof parseAllDocuments>;
 
@@ -236,7 +259,7 @@ class Reader {
   #plain(node: unknown, at: string, depth: number): unknown {
     const position = this.#where((node as Node | null)?.range?.[0] ?? 0);
     this.#values.set(at, position);
-    if (depth > MAX_DEPTH) return this.refuse(position, `nested more than ${MAX_DEPTH} levels deep`);
+    if (depth > MAX_DEPTH) return this.refuse(position, TOO_DEEP);
     if (isAlias(node)) {
       return this.refuse(
         position,

@@ -8,6 +8,7 @@ import type { FastifyReply } from 'fastify';
 import { GatewayError } from '../errors.ts';
 import { Deadline } from '../timer-wheel.ts';
 import type { PickRequest } from '../upstream/endpoint.ts';
+import { Answer, isEventStream } from './answer.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Control, ResponseHandler, UpstreamRequest } from './dispatch.ts';
 import type { Generation } from './generation.ts';
@@ -19,13 +20,8 @@ import { matchedPrefix } from './match/path-pattern.ts';
 import { RequestView } from './match/request-view.ts';
 import type { Rule } from './rule.ts';
 
-/** A complete answer up to this size leaves in one write, head and body as one string. */
-const ONE_WRITE_BYTES = 16 * 1024;
-
 /** A slow body is cut when it falls behind this: its first ten seconds are free. */
 const BODY_GRACE_MS = 10_000;
-
-const EVENT_STREAM = 'text/event-stream';
 
 /** Where a request was found to belong, by the listener. */
 export interface Destination {
@@ -83,17 +79,11 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   readonly #context: DataContext;
   readonly #bytesReadBefore: number;
   #control: Control | null = null;
-  #edits: ((fields: string[]) => void)[] | null = null;
-  /** A head that waits for the first bytes of its body, to leave with them. */
-  #waitingHead: string[] | null = null;
-  #heldBody: string | null = null;
-  /** Announced length of the answer's body; -1 when unknown. */
-  #expected = -1;
+  readonly #answer: Answer;
   #lastByteAt = 0;
   #idleMs = 0;
   /** Whether `total` applies: not to event streams. */
   #bounded = true;
-  #draining = false;
   #answered = false;
 
   constructor(
@@ -127,6 +117,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.view = new RequestView(this.method, host, routePath, search, req.rawHeaders, clientAddress);
     this.clientAddress = clientAddress;
     this.#bytesReadBefore = client.bytesRead;
+    this.#answer = new Answer(res);
   }
 
   get scheme(): 'http' | 'https' {
@@ -160,7 +151,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   /** Adds an edit of the answer's fields, run just before the head goes to the client. */
   editResponse(edit: (fields: string[]) => void): void {
-    (this.#edits ??= []).push(edit);
+    this.#answer.addEdit(edit);
   }
 
   /** A rule was found for it: from here on it can be forwarded. */
@@ -220,41 +211,33 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   onHead(status: number, fields: string[]): void {
     this.status = status;
     this.#lastByteAt = this.#context.clock.now();
-    this.#expected = -1;
-    this.#idleMs = this.rule.idleMs;
-    for (let at = 0; at < fields.length; at += 2) {
-      const name = fields[at]!;
-      if (name.length === 14 && name.toLowerCase() === 'content-length') this.#expected = Number(fields[at + 1]);
-      else if (name.length === 12 && isEventStream(name, fields[at + 1]!)) this.#becomeStream();
-    }
-    if (this.#edits !== null) for (const edit of this.#edits) edit(fields);
-    this.#waitingHead = fields;
+    this.#bounded = !isEventStream(fields);
+    this.#idleMs = this.#bounded ? this.rule.idleMs : this.rule.streamIdleMs;
+    this.#answer.hold(status, fields);
     // Without a known length it is not known either whether anything follows soon: the head must not wait long.
-    if (this.#expected <= 0) process.nextTick(flushHead, this);
+    if (!this.#answer.hasLength) process.nextTick(flushHead, this);
   }
 
   onData(bytes: Buffer): void {
     this.bytesOut += bytes.length;
     this.#lastByteAt = this.#context.clock.now();
-    if (this.#waitingHead !== null) {
-      if (bytes.length === this.#expected && bytes.length <= ONE_WRITE_BYTES) {
-        // Whole: `onEnd` follows at once.
-        this.#heldBody = bytes.toString('latin1');
-        return;
-      }
-      this.#sendHead();
-    }
-    // The connection reuses its bytes, and the client's side may keep them for a while.
-    if (!this.res.write(Buffer.from(bytes))) this.#pause();
+    if (this.#answer.keepWhole(bytes)) return;
+    if (this.#answer.isHeld) this.#sendHead();
+    if (this.#answer.write(bytes)) return;
+    this.#control?.pause();
+    this.#answer.onceDrained(this.#onDrain);
   }
+
+  readonly #onDrain = (): void => {
+    this.#lastByteAt = this.#context.clock.now();
+    this.#control?.resume();
+  };
 
   onEnd(trailers: string[] | undefined): void {
     this.#control = null;
     this.#answered = true;
-    if (this.#waitingHead !== null) this.#sendHead();
-    if (trailers !== undefined) this.res.addTrailers(pairs(trailers));
-    if (this.#heldBody === null) this.res.end();
-    else this.res.end(this.#heldBody, 'latin1');
+    if (this.#answer.isHeld) this.#sendHead();
+    this.#answer.end(trailers);
   }
 
   onError(error: GatewayError): void {
@@ -270,17 +253,15 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.#answered = true;
     this.error ??= error;
     this.#abort(error);
-    this.reply?.hijack();
     if (this.res.headersSent) {
       this.client.reset();
       return;
     }
-    this.#waitingHead = null;
-    this.#heldBody = null;
     const problem = renderProblem(error, this.id);
     this.status = problem.status;
     this.bytesOut = problem.body.length;
-    this.#writeHead(problem.fields);
+    this.#answer.replace(problem.status, problem.fields);
+    this.#sendHead();
     this.res.end(problem.body);
   }
 
@@ -293,51 +274,24 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   // --- the head ---
 
   flush(): void {
-    if (this.#waitingHead !== null && !this.#answered) {
-      this.#sendHead();
-      this.res.flushHeaders();
-    }
+    if (!this.#answer.isHeld || this.#answered) return;
+    this.#sendHead();
+    this.res.flushHeaders();
   }
 
   #sendHead(): void {
-    const fields = this.#waitingHead!;
-    this.#waitingHead = null;
-    this.reply!.hijack();
-    this.#writeHead(fields);
-  }
-
-  #writeHead(fields: string[]): void {
+    this.reply?.hijack();
     // A body that nobody will read stands between this answer and the next request: the connection ends here.
-    const unread = this.#hasBody && !this.req.complete;
-    if (unread || this.#context.draining) fields.push('connection', 'close');
-    if (unread || this.error?.close === true) this.client.closing = true;
-    this.res.writeHead(this.status, fields);
+    const isUnread = this.#hasBody && !this.req.complete;
+    if (isUnread || this.error?.close === true) this.client.closing = true;
+    this.#answer.sendHead(isUnread || this.#context.draining);
   }
 
   get #hasBody(): boolean {
     return this.head.chunked || (this.head.contentLength ?? 0) > 0;
   }
 
-  // --- back-pressure ---
-
-  #pause(): void {
-    this.#control?.pause();
-    if (this.#draining) return;
-    this.#draining = true;
-    this.res.on('drain', this.#onDrain);
-  }
-
-  readonly #onDrain = (): void => {
-    this.#lastByteAt = this.#context.clock.now();
-    this.#control?.resume();
-  };
-
   // --- time ---
-
-  #becomeStream(): void {
-    this.#idleMs = this.rule.streamIdleMs;
-    this.#bounded = false;
-  }
 
   /** The nearest moment at which something may be overdue. The wheel asks again then. */
   #nextDue(): number {
@@ -363,7 +317,8 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   #timeout(): GatewayError {
     const { rule } = this;
-    const what = this.#lastByteAt === 0 ? `no answer within ${rule.headMs} ms` : 'the answer came to a halt or took too long';
+    const what =
+      this.#lastByteAt === 0 ? `no answer within ${rule.headMs} ms` : 'the answer came to a halt or took too long';
     return new GatewayError('http_response_timeout', `route '${rule.name}': ${what}`);
   }
 
@@ -396,16 +351,6 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
 function flushHead(exchange: Exchange): void {
   exchange.flush();
-}
-
-function isEventStream(name: string, value: string): boolean {
-  return value.startsWith(EVENT_STREAM) && name.toLowerCase() === 'content-type';
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  const result: [string, string][] = [];
-  for (let at = 0; at < flat.length; at += 2) result.push([flat[at]!, flat[at + 1]!]);
-  return result;
 }
 
 function slowBody(minRate: number): GatewayError {

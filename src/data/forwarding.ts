@@ -43,7 +43,9 @@ function bareAddress(written: string): string | undefined {
   const text = written.trim();
   const bracketed = /^\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?$/.exec(text)?.[1];
   const address = bracketed ?? /^(\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?$/.exec(text)?.[1] ?? text;
-  return /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/.test(address) ? plainAddress(address) : undefined;
+  return /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/.test(address)
+    ? plainAddress(address)
+    : undefined;
 }
 
 /** Writes host first and the fields about the way last, so that nothing a client sent can stand in their place. */

@@ -99,7 +99,10 @@ export async function buildGeneration(
       if (entries.length % SLICE === 0) await nextTurn();
     }
     const matcher = compileMatcher(entries);
-    const app = await buildApp(entries.map(({ rule }) => rule), context);
+    const app = await buildApp(
+      entries.map(({ rule }) => rule),
+      context,
+    );
     return new Generation(plan.id, plan.config.gateway, matcher, app, () => {
       release();
       onReleased();
@@ -172,6 +175,11 @@ function exchangeOf(request: FastifyRequest): Exchange {
 
 /** A bug: the client learns nothing of it, the log everything. */
 export function internalError(error: unknown, exchange: Exchange, context: DataContext): GatewayError {
-  context.log.error({ err: error, route: exchange.routeName, requestId: exchange.id }, 'request failed inside the gateway');
-  return new GatewayError('proxy_internal_error', error instanceof Error ? error.message : String(error), { cause: error });
+  context.log.error(
+    { err: error, route: exchange.routeName, requestId: exchange.id },
+    'request failed inside the gateway',
+  );
+  return new GatewayError('proxy_internal_error', error instanceof Error ? error.message : String(error), {
+    cause: error,
+  });
 }

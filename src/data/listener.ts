@@ -226,7 +226,12 @@ export class Listener {
   #route(exchange: Exchange, target: Target, generation: Generation): void {
     const { method } = exchange;
     // RFC 9110 §9.3.8: TRACE would show a client what was added on the way.
-    if (method === 'TRACE') throw new GatewayError('http_request_denied', 'TRACE', { status: 405, detail: 'TRACE is not supported.', fields: ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'] });
+    if (method === 'TRACE')
+      throw new GatewayError('http_request_denied', 'TRACE', {
+        status: 405,
+        detail: 'TRACE is not supported.',
+        fields: ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'],
+      });
     const match = generation.matcher.match(exchange.view);
     if (match === undefined) {
       throw new GatewayError('destination_not_found', `no route for ${method} ${exchange.authority}${exchange.path}`);

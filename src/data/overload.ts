@@ -53,7 +53,8 @@ export class Overload {
 
   #look(): void {
     // The histogram measures from timer to timer: its own period is not delay.
-    const delayMs = (percentile: number) => Math.max(0, this.#histogram.percentile(percentile) / NS_PER_MS - RESOLUTION_MS);
+    const delayMs = (percentile: number) =>
+      Math.max(0, this.#histogram.percentile(percentile) / NS_PER_MS - RESOLUTION_MS);
     const median = delayMs(50);
     this.#metrics.loopDelay(median, delayMs(99), Math.max(0, this.#histogram.max / NS_PER_MS - RESOLUTION_MS));
     this.#histogram.reset();

@@ -23,7 +23,12 @@ export const PHASES = [
     plugins: ['redirect', 'rewrite', 'headers'],
     why: 'last before it leaves, so that all before it saw what the client sent; on the way back outside the cache',
   },
-  { phase: 'split', side: 'layer', plugins: ['split'], why: 'chooses the pool; above the cache so that versions never share an answer' },
+  {
+    phase: 'split',
+    side: 'layer',
+    plugins: ['split'],
+    why: 'chooses the pool; above the cache so that versions never share an answer',
+  },
   { phase: 'cache', side: 'layer', plugins: [], why: 'a hit touches no endpoint, yet was authorised and counted' },
   { phase: 'mirror', side: 'layer', plugins: [], why: 'one copy per request, not per attempt' },
   { phase: 'retry', side: 'layer', plugins: ['retry'], why: 'each attempt passes pick again' },

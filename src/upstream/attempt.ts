@@ -91,7 +91,10 @@ class Attempt extends Deadline implements Call, Control {
   // --- Deadline: this try's own time is up ---
 
   override onDue(): void {
-    const reason = new GatewayError('http_response_timeout', `${this.#endpoint.url}: no answer within ${this.request.perTryMs} ms`);
+    const reason = new GatewayError(
+      'http_response_timeout',
+      `${this.#endpoint.url}: no answer within ${this.request.perTryMs} ms`,
+    );
     this.abort(reason);
   }
 

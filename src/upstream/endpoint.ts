@@ -2,6 +2,7 @@
  * One instance of a service as one data thread sees it: its configuration, its row in the shared table and its own
  * connections. The same object serves every generation in which pool, address and TLS identity are the same.
  */
+import type { Clock, Random } from '../clock.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 
 /** What a balancer may know of an endpoint. */
@@ -37,8 +38,8 @@ export interface Balancer<Endpoint extends Candidate = Candidate> {
 
 export interface BalancerContext {
   readonly table: EndpointTable;
-  readonly clock: import('../clock.ts').Clock;
-  readonly random: import('../clock.ts').Random;
+  readonly clock: Clock;
+  readonly random: Random;
   /** Source of a hash key, for `{ hash: header:x-user }`; undefined for named policies. */
   readonly hash?: string;
 }

@@ -7,7 +7,7 @@ import type { PanicConfig, PassiveHealthConfig, PoolConfig } from '../config/sch
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
 import type { Connections } from './h1/connections.ts';
-import { RetryBudget } from './retry-budget.ts';
+import type { RetryBudget } from './retry-budget.ts';
 
 export interface Endpoint extends Candidate {
   readonly backup: boolean;
@@ -75,7 +75,11 @@ export class Pool {
 
   #refresh(): void {
     this.#epoch = this.#table.epoch;
-    this.#candidates = chooseCandidates(this.endpoints, this.#panic, (endpoint) => this.#table.status(endpoint.row) === 0);
+    this.#candidates = chooseCandidates(
+      this.endpoints,
+      this.#panic,
+      (endpoint) => this.#table.status(endpoint.row) === 0,
+    );
     this.#balancer.update(this.#candidates);
   }
 }

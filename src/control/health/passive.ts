@@ -56,7 +56,8 @@ export class PassiveHealth {
   /** Its active check has seen it go and come back. */
   recovered(endpoint: RegisteredEndpoint): void {
     const record = this.#records.get(endpoint);
-    if (record !== undefined) this.#return(endpoint, record, 'passive: its active check saw it come back; on probation');
+    if (record !== undefined)
+      this.#return(endpoint, record, 'passive: its active check saw it come back; on probation');
   }
 
   /** Follows the registry's serving configuration. */

@@ -64,7 +64,12 @@ export class Connections {
     if (idle !== undefined) idle.carry(call);
     else if (this.#open < this.#max) this.#openFor(call);
     else if (this.#waiting.length < this.#maxWaiting) this.#waiting.push(call);
-    else call.onFailure(new GatewayError('connection_limit_reached', `${this.url}: ${this.#waiting.length} requests wait already`, { retryAfterSeconds: 1 }));
+    else
+      call.onFailure(
+        new GatewayError('connection_limit_reached', `${this.url}: ${this.#waiting.length} requests wait already`, {
+          retryAfterSeconds: 1,
+        }),
+      );
   }
 
   /** Takes new settings after a reload; connections that are over a lower limit are let go as they become idle. */

@@ -13,7 +13,15 @@ interface Heard {
 }
 
 function parserFor(limits = { headBytes: 32 * 1024, fields: 200 }, toHead = false) {
-  const heard: Heard = { informed: [], status: 0, fields: [], body: '', trailers: undefined, complete: false, reusable: false };
+  const heard: Heard = {
+    informed: [],
+    status: 0,
+    fields: [],
+    body: '',
+    trailers: undefined,
+    complete: false,
+    reusable: false,
+  };
   const parser = new ResponseParser(
     {
       onInformation: (status) => void heard.informed.push(status),
@@ -68,12 +76,22 @@ describe('an answer in good order', () => {
 
   it('comes after any number of interim ones', () => {
     const interim = head('HTTP/1.1 100 Continue') + head('HTTP/1.1 103 Early Hints', 'Link: </x>');
-    expect(read(interim + head('HTTP/1.1 200 OK', 'Content-Length: 0'))).toMatchObject({ informed: [103], status: 200 });
+    expect(read(interim + head('HTTP/1.1 200 OK', 'Content-Length: 0'))).toMatchObject({
+      informed: [103],
+      status: 200,
+    });
   });
 
   it('loses the fields of the connection it came on, and those that Connection names', () => {
     const heard = read(
-      head('HTTP/1.1 200 OK', 'Connection: close, X-Secret', 'Keep-Alive: timeout=5', 'X-Secret: 1', 'X-Kept: 2', 'Content-Length: 0'),
+      head(
+        'HTTP/1.1 200 OK',
+        'Connection: close, X-Secret',
+        'Keep-Alive: timeout=5',
+        'X-Secret: 1',
+        'X-Kept: 2',
+        'Content-Length: 0',
+      ),
     );
     expect(heard.fields).toEqual(['X-Kept', '2', 'content-length', '0']);
     expect(heard.reusable).toBe(false);
@@ -85,7 +103,10 @@ describe('an answer in good order', () => {
   });
 
   it('with a body where none may be costs the connection, not the answer', () => {
-    expect(read(head('HTTP/1.1 304 X', 'Transfer-Encoding: chunked'))).toMatchObject({ complete: true, reusable: false });
+    expect(read(head('HTTP/1.1 304 X', 'Transfer-Encoding: chunked'))).toMatchObject({
+      complete: true,
+      reusable: false,
+    });
   });
 
   it('reads the same however it is cut', () => {
@@ -140,9 +161,9 @@ describe('an answer that could be read in two ways is refused', () => {
 
   it('bytes after its end never become the next answer', () => {
     const { parser, heard } = parserFor();
-    expect(() => parser.read(Buffer.from(`${head('HTTP/1.1 200 OK', 'Content-Length: 2')}okHTTP/1.1 200 OK\r\n`))).toThrow(
-      'bytes after the end',
-    );
+    expect(() =>
+      parser.read(Buffer.from(`${head('HTTP/1.1 200 OK', 'Content-Length: 2')}okHTTP/1.1 200 OK\r\n`)),
+    ).toThrow('bytes after the end');
     expect(heard).toMatchObject({ body: 'ok', complete: true });
   });
 
@@ -150,6 +171,8 @@ describe('an answer that could be read in two ways is refused', () => {
     const { parser } = parserFor({ headBytes: 100, fields: 3 });
     parser.read(Buffer.from('HTTP/1.1 200 OK\r\nX: '));
     expect(() => parser.read(Buffer.from('x'.repeat(200)))).toThrow('head too large');
-    expect(() => read(head('HTTP/1.1 200 OK', ...Array.from({ length: 201 }, (_, at) => `x-${at}: 1`)))).toThrow('too many fields');
+    expect(() => read(head('HTTP/1.1 200 OK', ...Array.from({ length: 201 }, (_, at) => `x-${at}: 1`)))).toThrow(
+      'too many fields',
+    );
   });
 });

@@ -29,7 +29,17 @@ export class ResponseFault extends Error {
   }
 }
 
-const State = { idle: 0, head: 1, length: 2, chunkSize: 3, chunkData: 4, chunkEnd: 5, trailers: 6, untilClose: 7, failed: 8 } as const;
+const State = {
+  idle: 0,
+  head: 1,
+  length: 2,
+  chunkSize: 3,
+  chunkData: 4,
+  chunkEnd: 5,
+  trailers: 6,
+  untilClose: 7,
+  failed: 8,
+} as const;
 type State = (typeof State)[keyof typeof State];
 
 /** Status line and fields, each line ended by CRLF; then the empty line. No folding, no bare CR or LF, no control bytes. */
@@ -191,7 +201,10 @@ export class ResponseParser {
     const bodiless = this.#withoutBody || status === 204 || status === 304;
     if (bodiless) {
       // A body there would be read as the next answer: such a connection is not used again.
-      if (!this.#withoutBody && (transferEncoding !== undefined || (contentLength !== undefined && contentLength !== '0'))) {
+      if (
+        !this.#withoutBody &&
+        (transferEncoding !== undefined || (contentLength !== undefined && contentLength !== '0'))
+      ) {
         this.#reusable = false;
       }
       if (contentLength !== undefined && status !== 204) fields.push('content-length', contentLength);
@@ -298,7 +311,8 @@ export class ResponseParser {
       if (end !== -1 && end + 4 - at <= most) return { text: bytes.toString('latin1', at, end + 4), end: end + 4 };
       if (bytes.length - at > most) throw this.#fault('head too large', 'headTooLarge');
       // Cheap early word on a peer that does not speak HTTP at all.
-      if (end === -1 && bytes.length - at >= 5 && bytes.toString('latin1', at, at + 5) !== 'HTTP/') throw this.#fault('not HTTP');
+      if (end === -1 && bytes.length - at >= 5 && bytes.toString('latin1', at, at + 5) !== 'HTTP/')
+        throw this.#fault('not HTTP');
       this.#kept = Buffer.from(bytes.subarray(at));
       this.#refuseBareLineFeed();
       return undefined;

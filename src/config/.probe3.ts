@@ -1,2 +1,0 @@
-import { readDocument } from './document.ts';
-for (const s of ['['.repeat(1<<18), '['.repeat((1<<20)-1), '"'.repeat(1<<20), '&a '.repeat(1<<18), '{a: '.repeat(1<<18), '- - '.repeat(1<<18), 'a: 1\n'.repeat(200000), '- [[1]]\n'.repeat(1<<17)]) { const t = performance.now(); const r = readDocument('a', s, {}); console.log(s.slice(0,4), r.problems.length, r.problems[0]?.message, performance.now() - t); }
