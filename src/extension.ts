@@ -10,6 +10,7 @@ import type { RouteConfig } from './config/schema.ts';
 import type { Exchange } from './data/exchange.ts';
 import type { Dispatch } from './data/dispatch.ts';
 import type { Phase } from './data/phases.ts';
+import type { Pool } from './upstream/pool.ts';
 
 /** What a plugin may use while it compiles one route. */
 export interface PluginContext {
@@ -17,7 +18,7 @@ export interface PluginContext {
   readonly clock: Clock;
   readonly random: Random;
   /** The generation's pool of that name; the loader has checked that it exists. */
-  pool(name: string): import('./upstream/pool.ts').Pool;
+  pool(name: string): Pool;
 }
 
 /** What one plugin does on one route. Absent members cost nothing. */

@@ -184,7 +184,11 @@ const BROKEN: readonly Broken[] = [
     text: toPoolA('match: { methods: [▸get] }'),
     says: "expected a method such as GET or POST, got 'get' — write GET?",
   },
-  { what: 'an empty list', text: toPoolA('match: { methods: ▸[] }'), says: 'expected at least 1 in this list, got 0' },
+  {
+    what: 'an empty list',
+    text: toPoolA('match: { methods: ▸[] }'),
+    says: 'expected at least 1 in this list, got none',
+  },
   {
     what: 'a status that is none',
     text: pool('health: { active: { expect: { status: [▸2xx] } } }'),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_FILE_BYTES } from './document.ts';
+import { MAX_FILE_BYTES } from './read.ts';
 import { scanLanguage } from './language.ts';
 import { assemble, type LoadedFiles, type LoadResult } from './load.ts';
 import type { Environment } from './placeholders.ts';
@@ -184,7 +184,7 @@ describe('at start any error refuses the whole', () => {
     expect(result.problems.map(({ file, line, column }) => `${file}:${line}:${column}`)).toEqual([
       'gateway.yaml:1:10',
       'gateway.yaml:2:1',
-      'routes.d/a.yaml:2:66',
+      'routes.d/a.yaml:2:62',
       'routes.d/b.yaml:1:10',
       'routes.d/b.yaml:1:20',
     ]);
@@ -214,8 +214,8 @@ describe('warnings do not refuse', () => {
       "routes.d/a.yaml:1:32: warning: pool 'b' is used by no route",
       "routes.d/a.yaml:1:48: warning: all endpoints of pool 'b' have weight 0: none takes a request",
       "routes.d/a.yaml:1:82: warning: pool 'c' is used by no route",
-      "routes.d/a.yaml:1:111: warning: pool 'c' has no https endpoint: its tls settings do nothing",
-      "routes.d/a.yaml:1:126: warning: pool 'c' accepts any certificate: whoever is in between can read and change everything",
+      "routes.d/a.yaml:1:110: warning: pool 'c' has no https endpoint: its tls settings do nothing",
+      "routes.d/a.yaml:1:125: warning: pool 'c' accepts any certificate: whoever is in between can read and change everything",
     ]);
   });
 
@@ -369,8 +369,14 @@ describe('a hostile file harms nobody', () => {
     expect(refused('['.repeat(MAX_FILE_BYTES - 1))).toMatch(/^routes\.d\/a\.yaml:\d+:\d+: error: /);
   });
 
+  it('one MiB of one key', () => {
+    const { problems } = load({ 'routes.d/a.yaml': 'a: 1\n'.repeat(200_000) });
+    expect(problems.length).toBe(100);
+  });
+
   it('nesting without end', () => {
     expect(refused(`pools: ${'['.repeat(100)}${']'.repeat(100)}`)).toContain('nested more than 32 levels deep');
+    expect(refused('- '.repeat(100_000))).toContain('nested more than 32 levels deep');
   });
 
   it('bytes that are not UTF-8', () => {

@@ -7,12 +7,13 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { crossCheck } from './cross-check.ts';
-import { decode, hashOf, readDocument, type Document } from './document.ts';
+import type { Document } from './document.ts';
 import { interpretGateway, interpretRoutes, type GatewayFile, type RouteFile } from './interpret.ts';
 import { scanLanguage, type Language } from './language.ts';
 import { isObject } from './merge.ts';
 import type { Environment } from './placeholders.ts';
 import { isError, sortProblems, START, type Problem } from './problem.ts';
+import { decode, hashOf, readDocument } from './read.ts';
 import { SECRET_NAME } from './redact.ts';
 import type { Config } from './schema.ts';
 import { GATEWAY_FILE, readSources, ROUTES_DIR, type Source } from './sources.ts';

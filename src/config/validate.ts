@@ -110,36 +110,31 @@ function tell(fault: Fault, document: Document, at: string): Problem {
   if (keyword === 'required') {
     const key = String(params.missingProperty);
     const what = parentSchema.properties?.[key];
-    return document.error(
-      document.keyAt(at),
-      `missing key '${key}'`,
-      what === undefined ? undefined : `expected ${describe(what)}`,
-    );
+    const hint = what === undefined ? undefined : `expected ${describe(what)}`;
+    return document.error(document.keyAt(at), `missing key '${key}'`, hint);
   }
   const place = document.valueAt(at);
-  const got = describeValue(data);
-  if (keyword === 'minimum') return document.error(place, `expected at least ${params.limit}, got ${String(data)}`);
-  if (keyword === 'maximum') return document.error(place, `expected at most ${params.limit}, got ${String(data)}`);
-  if (keyword === 'exclusiveMinimum')
-    return document.error(place, `expected more than ${params.limit}, got ${String(data)}`);
-  if (keyword === 'minItems')
-    return document.error(place, `expected at least ${params.limit} in this list, got ${lengthOf(data)}`);
-  if (keyword === 'maxItems')
-    return document.error(place, `expected at most ${params.limit} in this list, got ${lengthOf(data)}`);
-  if (keyword === 'minLength')
-    return document.error(
-      place,
-      lengthOf(data) === 0
-        ? 'expected text, got none'
-        : `expected at least ${params.limit} characters, got ${lengthOf(data)}`,
-    );
-  if (keyword === 'maxLength')
-    return document.error(place, `expected at most ${params.limit} characters, got ${lengthOf(data)}`);
-  if (keyword === 'minProperties') return document.error(place, 'expected at least one key here, got none');
   if (SHAPE.has(keyword)) {
-    return document.error(place, `expected ${describe(parentSchema)}, got ${got}`, rewritten(parentSchema, data));
+    const message = `expected ${describe(parentSchema)}, got ${describeValue(data)}`;
+    return document.error(place, message, rewritten(parentSchema, data));
   }
-  return document.error(place, fault.message ?? 'is not valid');
+  const bound = BOUNDS[keyword]?.(Number(params.limit));
+  if (bound === undefined) return document.error(place, fault.message ?? 'is not valid');
+  return document.error(place, `expected ${bound}, got ${amountOf(data)}`);
 }
 
-const lengthOf = (data: unknown) => (typeof data === 'string' || Array.isArray(data) ? data.length : 0);
+const BOUNDS: Readonly<Record<string, (limit: number) => string>> = {
+  minimum: (limit) => `at least ${limit}`,
+  maximum: (limit) => `at most ${limit}`,
+  exclusiveMinimum: (limit) => `more than ${limit}`,
+  minItems: (limit) => `at least ${limit} in this list`,
+  maxItems: (limit) => `at most ${limit} in this list`,
+  minLength: (limit) => (limit === 1 ? 'text' : `at least ${limit} characters`),
+  maxLength: (limit) => `at most ${limit} characters`,
+  minProperties: (limit) => (limit === 1 ? 'at least one key' : `at least ${limit} keys`),
+};
+
+function amountOf(data: unknown): number | string {
+  const amount = typeof data === 'number' ? data : Object.keys(Object(data)).length;
+  return amount === 0 && typeof data !== 'number' ? 'none' : amount;
+}

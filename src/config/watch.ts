@@ -42,6 +42,7 @@ export function watch(dir: string, clock: Clock, onChange: () => void): ConfigWa
 
   const lookAfterThat = () => {
     if (!closed) looking = Promise.resolve(looking).then(look);
+    return looking;
   };
 
   const soon = () => {

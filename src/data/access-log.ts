@@ -1,5 +1,6 @@
 /** One JSON line per exchange, at its end, also for refusals and for clients that left. Credentials are never in it. */
 import { fstatSync } from 'node:fs';
+import path from 'node:path';
 import pino, { type DestinationStream } from 'pino';
 import type { Random } from '../clock.ts';
 import type { GatewayConfig } from '../config/schema.ts';
@@ -20,10 +21,11 @@ export class AccessLog {
   readonly #sample: number;
   readonly #random: Random;
 
-  constructor(config: GatewayConfig['accessLog'], random: Random) {
+  /** @param dir what a relative file name is relative to. */
+  constructor(config: GatewayConfig['accessLog'], dir: string, random: Random) {
     const writeBytes = config.file !== undefined || fstatSync(STDOUT).isFile() ? FILE_WRITE_BYTES : PIPE_WRITE_BYTES;
     this.#destination = pino.destination({
-      dest: config.file ?? STDOUT,
+      dest: config.file === undefined ? STDOUT : path.resolve(dir, config.file),
       sync: false,
       minLength: writeBytes / 2,
       maxWrite: writeBytes,

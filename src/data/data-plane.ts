@@ -4,7 +4,6 @@
  */
 import pino, { type Logger } from 'pino';
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
-import type { GatewayConfig } from '../config/schema.ts';
 import { scanPlugins, type AnyPlugin } from '../extension.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
@@ -152,16 +151,16 @@ class DataPlane implements ListenerHost {
     this.#prepared.delete(id);
     const before = this.#current;
     const { accessLog, shed } = next.settings;
-    if (JSON.stringify(accessLog) !== JSON.stringify(before?.settings.accessLog)) this.#openAccessLog(accessLog);
+    if (JSON.stringify(accessLog) !== JSON.stringify(before?.settings.accessLog)) this.#openAccessLog(next);
     this.overload.configure(shed);
     this.#current = next;
     this.context.metrics.generation(id);
     before?.retire();
   }
 
-  #openAccessLog(config: GatewayConfig['accessLog']): void {
+  #openAccessLog({ settings: { accessLog }, dir }: Generation): void {
     this.#accessLog?.close();
-    this.#accessLog = config.enabled ? new AccessLog(config, this.context.random) : undefined;
+    this.#accessLog = accessLog.enabled ? new AccessLog(accessLog, dir, this.context.random) : undefined;
   }
 
   #discard(id: number): void {

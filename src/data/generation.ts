@@ -29,14 +29,17 @@ export class Generation {
   readonly id: number;
   readonly matcher: Matcher<Rule>;
   readonly settings: GatewayConfig;
+  /** What file names in the settings are relative to. */
+  readonly dir: string;
   readonly #app: FastifyInstance;
   readonly #release: () => void;
   #inFlight = 0;
   #retired = false;
 
-  constructor(id: number, settings: GatewayConfig, matcher: Matcher<Rule>, app: FastifyInstance, release: () => void) {
+  constructor({ id, config }: GenerationPlan, matcher: Matcher<Rule>, app: FastifyInstance, release: () => void) {
     this.id = id;
-    this.settings = settings;
+    this.settings = config.gateway;
+    this.dir = config.dir;
     this.matcher = matcher;
     this.#app = app;
     this.#release = release;
@@ -103,7 +106,7 @@ export async function buildGeneration(
       entries.map(({ rule }) => rule),
       context,
     );
-    return new Generation(plan.id, plan.config.gateway, matcher, app, () => {
+    return new Generation(plan, matcher, app, () => {
       release();
       onReleased();
     });

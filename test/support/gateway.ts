@@ -104,6 +104,7 @@ export async function gatewayFixture({
 const NEEDED = {
   listen: [{ host: '127.0.0.1', port: 0 }],
   threads: 1,
+  accessLog: { enabled: false },
   admin: { host: '127.0.0.1', port: 0 },
   drain: { delay: '0ms', timeout: '5s' },
 };
