@@ -6,7 +6,6 @@ export type {
   GatewayStatus,
   ListenerView,
   PoolView,
-  ReloadPlan,
   ReloadResult,
   RouteView,
   ThreadView,

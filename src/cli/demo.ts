@@ -24,7 +24,7 @@ export interface DemoOptions {
 /** Resolves after Ctrl-C, or when the check has passed; every process it started is gone by then. */
 export async function demo(options: DemoOptions = {}): Promise<void> {
   await refuseTakenPorts();
-  const interrupted = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  const interrupted = Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)));
   const work = mkdtempSync(join(tmpdir(), 'aya-demo-'));
   const fleet = ROLES.map((role) => new Instance(role, systemClock, (event) => console.log(`  · ${event}`)));
   let gateway: ChildProcess | undefined;

@@ -4,7 +4,8 @@ import { isAbsolute, relative, resolve } from 'node:path';
 import { compileRegex } from '../data/match/regex.ts';
 import { child, type Document } from './document.ts';
 import type { Problem } from './problem.ts';
-import { NAME, type PoolConfig } from './schema.ts';
+import type { PoolConfig } from './schema.ts';
+import { NAME } from './shapes.ts';
 
 export function checkPool(pool: PoolConfig, document: Document, at: string, dir: string): Problem[] {
   return [

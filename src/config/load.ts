@@ -5,6 +5,7 @@
  * serving beside what is new. What serves is always a set of files that fit together.
  */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { crossCheck } from './cross-check.ts';
 import type { Document } from './document.ts';
@@ -15,7 +16,7 @@ import type { Environment } from './placeholders.ts';
 import { isError, sortProblems, START, type Problem } from './problem.ts';
 import { decode, hashOf, readDocument } from './read.ts';
 import { SECRET_NAME } from './redact.ts';
-import type { Config } from './schema.ts';
+import type { Config, PoolConfig } from './schema.ts';
 import { GATEWAY_FILE, readSources, ROUTES_DIR, type Source } from './sources.ts';
 
 export interface LoadOptions {
@@ -166,10 +167,18 @@ function poolNames(documents: readonly Document[]): ReadonlySet<string> {
 function configFrom(dir: string, gateway: GatewayFile, files: readonly RouteFile[]): Config {
   const contents = {
     gateway: gateway.config,
-    pools: files.flatMap((file) => file.pools.map((pool) => pool.config)),
+    pools: files.flatMap((file) => file.pools.map((pool) => withTlsDigest(pool.config))),
     routes: files.flatMap((file) => file.routes.map((route) => route.config)),
   };
   return { dir, revision: revisionOf(contents), ...contents };
+}
+
+function withTlsDigest(pool: PoolConfig): PoolConfig {
+  const files = [pool.tls?.ca, pool.tls?.cert, pool.tls?.key].filter((file) => file !== undefined);
+  if (files.length === 0) return pool;
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(readFileSync(file));
+  return { ...pool, tlsDigest: hash.digest('hex').slice(0, 12) };
 }
 
 /** Comments, order of keys and lines that moved are no change. */

@@ -26,6 +26,8 @@ export function watch(dir: string, clock: Clock, onChange: () => void): ConfigWa
   let watchers: FSWatcher[] = [];
   let debounce: Timer | undefined;
   let seen: string | undefined;
+  /** A change that one look has found. */
+  let found: string | undefined;
   let looking: Promise<void> | undefined;
   let closed = false;
 
@@ -35,9 +37,15 @@ export function watch(dir: string, clock: Clock, onChange: () => void): ConfigWa
     watchers = [dir, join(dir, ROUTES_DIR)].flatMap((path) => watchDirectory(path, soon));
     const now = await fingerprint(dir);
     if (closed) return;
-    const changed = seen !== undefined && now !== seen;
+    if (seen === undefined) seen = now;
+    if (now === seen) return;
+    // Whoever writes in place is first seen with half a file: a change is what two looks have found.
+    if (now !== found) {
+      found = now;
+      return soon();
+    }
     seen = now;
-    if (changed) onChange();
+    onChange();
   };
 
   const lookAfterThat = () => {

@@ -1,6 +1,7 @@
 /** Where the control plane's configurations come from: files, or whatever a test hands over. */
 import type { Config } from '../config/schema.ts';
 import type { Problem } from '../config/problem.ts';
+import type { ConfigWatch } from '../config/watch.ts';
 
 export interface Loaded {
   /** Absent: nothing that can serve could be made of what was found. */
@@ -16,8 +17,8 @@ export interface Loaded {
 export interface ConfigSource {
   /** @param previous what serves: a file that has become wrong since is taken from there. Without it, a wrong file refuses all. */
   load(previous?: Loaded): Promise<Loaded>;
-  /** Calls back some time after something changed, once for changes that come together. @returns what stops it. */
-  watch(onChange: () => void): { close(): void };
+  /** Calls back some time after something changed, once for changes that come together. */
+  watch(onChange: () => void): ConfigWatch;
   /** One sentence for each thing that differs. */
   diff(before: Config, after: Config): readonly string[];
 }

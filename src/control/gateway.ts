@@ -7,6 +7,7 @@ import pino from 'pino';
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
 import { formatProblem, isError } from '../config/problem.ts';
 import type { Config, GatewayConfig } from '../config/schema.ts';
+import type { ConfigWatch } from '../config/watch.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import { startAdmin, type AdminServer } from './admin/server.ts';
@@ -17,16 +18,7 @@ import type { ControlLog } from './log.ts';
 import { keepUntilRestart } from './restart-keys.ts';
 import { Serving } from './serving.ts';
 import { spawnWorker, type SpawnThread } from './thread-line.ts';
-import type {
-  AdminView,
-  GatewayStatus,
-  ListenerView,
-  PoolView,
-  ReloadPlan,
-  ReloadResult,
-  RouteView,
-  ThreadView,
-} from './view.ts';
+import type { AdminView, GatewayStatus, ListenerView, PoolView, ReloadResult, RouteView, ThreadView } from './view.ts';
 
 export interface GatewayOptions {
   /** Holds `gateway.yaml` and `routes.d/`. */
@@ -53,10 +45,25 @@ export interface ExitSummary {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const clock = options.clock ?? systemClock;
   const source = options.source ?? fileSource(options.dir, options.env ?? process.env, clock);
-  const loaded = await source.load();
-  if (loaded.config === undefined) throw new ConfigRefused(loaded.problems);
-  const gateway = new Gateway(options, source, { ...loaded, config: loaded.config });
-  await gateway.start();
+  let gateway: Gateway | undefined;
+  let hasChanged = false;
+  // Before the first look, so that no edit falls between looking and watching.
+  const watch = source.watch(() => {
+    hasChanged = true;
+    void gateway?.reload('watch');
+  });
+  try {
+    await watch.ready;
+    const loaded = await source.load();
+    if (loaded.config === undefined) throw new ConfigRefused(loaded.problems);
+    const starting = new Gateway(options, source, { ...loaded, config: loaded.config }, watch);
+    await starting.start();
+    gateway = starting;
+  } catch (error) {
+    watch.close();
+    throw error;
+  }
+  if (hasChanged) void gateway.reload('watch');
   return gateway;
 }
 
@@ -66,19 +73,25 @@ export class Gateway implements AdminView {
   readonly #source: ConfigSource;
   readonly #log: ControlLog;
   readonly #serving: Serving;
+  readonly #watch: ConfigWatch;
   readonly #reloading = new LatestOnly((reason: string) => this.#reload(reason));
   readonly #reloads = { ok: 0, refused: 0 };
   /** What the serving configuration was made of. */
   #loaded: Loaded;
   #admin: AdminServer | undefined;
-  #watch: { close(): void } | undefined;
   #closing: Promise<ExitSummary> | undefined;
 
-  constructor(options: GatewayOptions, source: ConfigSource, loaded: Loaded & { readonly config: Config }) {
+  constructor(
+    options: GatewayOptions,
+    source: ConfigSource,
+    loaded: Loaded & { readonly config: Config },
+    watch: ConfigWatch,
+  ) {
     const { clock = systemClock, random = systemRandom, spawn = spawnWorker, overrides = {} } = options;
     this.startedAt = clock.wall();
     this.#overrides = overrides;
     this.#source = source;
+    this.#watch = watch;
     this.#log = openLog(options.log);
     this.#loaded = loaded;
     this.#tell(loaded);
@@ -100,7 +113,6 @@ export class Gateway implements AdminView {
       await this.#end();
       throw part.reason;
     }
-    this.#watch = this.#source.watch(() => void this.reload('watch'));
     const fields = {
       event: 'ready',
       listeners: this.listeners,
@@ -193,16 +205,6 @@ export class Gateway implements AdminView {
     return this.#reloading.run(reason);
   }
 
-  /** What a reload would change now. */
-  async plan(): Promise<ReloadPlan> {
-    const loaded = await this.#source.load(this.#loaded);
-    const problems = loaded.problems.map(formatProblem);
-    if (loaded.config === undefined) return { ok: false, problems, changes: [], needRestart: [] };
-    const { config, kept } = this.#servable(loaded.config);
-    const ok = !loaded.problems.some(isError);
-    return { ok, problems, changes: this.#source.diff(this.config, config), needRestart: kept };
-  }
-
   async #reload(reason: string): Promise<ReloadResult> {
     try {
       this.#refuseWhenClosing();
@@ -282,7 +284,7 @@ export class Gateway implements AdminView {
 
   async #drain(): Promise<ExitSummary> {
     const { delay, timeout } = this.config.gateway.drain;
-    this.#watch?.close();
+    this.#watch.close();
     this.#log.info({ event: 'draining', delayMs: delay, timeoutMs: timeout }, 'draining');
     const cut = await this.#serving.drain();
     await this.#end();

@@ -89,15 +89,6 @@ export interface ReloadResult {
   readonly revision: string;
 }
 
-/** What a reload would do. */
-export interface ReloadPlan {
-  readonly ok: boolean;
-  readonly problems: readonly string[];
-  readonly changes: readonly string[];
-  /** Changed keys that only a restart can bring. */
-  readonly needRestart: readonly string[];
-}
-
 export interface AdminView {
   readonly status: GatewayStatus;
   /** Milliseconds since the epoch. */
@@ -125,6 +116,4 @@ export interface AdminView {
   routes(): readonly RouteView[];
   threads(): readonly ThreadView[];
   reload(reason: string): Promise<ReloadResult>;
-  /** What a reload would change now. */
-  plan(): Promise<ReloadPlan>;
 }

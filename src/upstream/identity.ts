@@ -5,7 +5,6 @@
 import type { EndpointConfig, PoolConfig } from '../config/schema.ts';
 
 export function endpointKey(pool: PoolConfig, endpoint: EndpointConfig): string {
-  return pool.tls === undefined
-    ? `${pool.name} ${endpoint.url}`
-    : `${pool.name} ${endpoint.url} ${JSON.stringify(pool.tls)}`;
+  const address = `${pool.name} ${endpoint.url}`;
+  return pool.tls === undefined ? address : `${address} ${JSON.stringify(pool.tls)} ${pool.tlsDigest ?? ''}`;
 }

@@ -43,7 +43,6 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
       [ROUTE_ROWS.users, 'users'],
       [ROUTE_ROWS.orders, 'orders'],
     ]),
-    plan: () => Promise.resolve({ ok: true, problems: [], changes: [], needRestart: [] }),
     pools: () => [
       {
         name: 'users',

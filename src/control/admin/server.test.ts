@@ -198,14 +198,6 @@ describe('a reload', () => {
   });
 });
 
-describe('a plan', () => {
-  it('is what the control plane would do', async () => {
-    const plan = { ok: true, problems: [], changes: ["route 'a' added"], needRestart: [] };
-    const { order } = await admin(adminView({ plan: () => Promise.resolve(plan) }));
-    expect(JSON.parse((await order('/plan')).text)).toEqual(plan);
-  });
-});
-
 describe('the admin server', () => {
   it('does not start beyond loopback without a token', async () => {
     await expect(admin(adminView(), { host: '0.0.0.0' })).rejects.toThrow('admin.token is required');

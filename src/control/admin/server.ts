@@ -88,7 +88,6 @@ function orders(app: FastifyInstance, view: AdminView): void {
       result,
     );
   });
-  app.post('/plan', () => view.plan());
 }
 
 function guarded(app: FastifyInstance, host: string, token: string | undefined): void {

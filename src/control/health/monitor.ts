@@ -4,7 +4,7 @@
  * endpoint that was available stays so until proven bad, one that was unhealthy until proven good.
  */
 import type { Clock, Random } from '../../clock.ts';
-import type { ActiveHealthConfig, UpstreamTlsConfig } from '../../config/schema.ts';
+import type { ActiveHealthConfig } from '../../config/schema.ts';
 import { ENDPOINT } from '../../memory/endpoint-table.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
 import { createChecker as realChecker, type CreateChecker, type HealthChecker } from './checker.ts';
@@ -44,7 +44,7 @@ export class HealthMonitor {
       for (const endpoint of endpoints) {
         const { active } = endpoint.pool.health;
         if (active === undefined) this.#forgetVerdict(endpoint);
-        else watches.set(endpoint, this.#keepOrStart(endpoint, active, endpoint.pool.tls, checkers));
+        else watches.set(endpoint, this.#keepOrStart(endpoint, active, checkers));
       }
     }
     this.#stopAllBut(watches, checkers);
@@ -56,13 +56,9 @@ export class HealthMonitor {
     this.#stopAllBut(new Map(), new Map());
   }
 
-  #keepOrStart(
-    endpoint: RegisteredEndpoint,
-    check: ActiveHealthConfig,
-    tls: UpstreamTlsConfig | undefined,
-    checkers: Map<string, HealthChecker>,
-  ): Watch {
-    const checkKey = JSON.stringify([check, tls]);
+  #keepOrStart(endpoint: RegisteredEndpoint, check: ActiveHealthConfig, checkers: Map<string, HealthChecker>): Watch {
+    const { tls, tlsDigest } = endpoint.pool;
+    const checkKey = JSON.stringify([check, tls, tlsDigest]);
     const checker = checkers.get(checkKey) ?? this.#checkers.get(checkKey) ?? this.#createChecker(check, tls);
     checkers.set(checkKey, checker);
     const running = this.#watches.get(endpoint);

@@ -1,0 +1,219 @@
+/** The language of pools: a service, its instances, how one is chosen, watched and talked to. See schema.ts. */
+import Type, { type StaticDecode } from 'typebox';
+import { object, Port, settings, Text, TextPattern } from './shapes.ts';
+import { Duration, Percent, Size, StatusRange } from './units.ts';
+
+const EndpointObject = object({
+  url: Type.String({
+    pattern: '^https?://[^/?#@\\s]+/?$',
+    title: 'URL',
+    examples: ['http://10.0.0.11:8080'],
+    description: 'Scheme, host and port of one instance, such as http://10.0.0.11:8080. No path, no credentials.',
+  }),
+  weight: Type.Integer({
+    minimum: 0,
+    maximum: 1000,
+    default: 1,
+    description: 'Its share against the others; 0 takes no traffic.',
+  }),
+  backup: Type.Boolean({ default: false, description: 'Takes traffic only when no other endpoint can.' }),
+});
+
+const EndpointSchema = Type.Union([EndpointObject.properties.url, EndpointObject], {
+  description: 'One instance of the service: its URL, or an object with url, weight and backup.',
+});
+
+const HttpCheck = {
+  path: Type.String({
+    pattern: '^/',
+    title: 'path',
+    examples: ['/healthz'],
+    default: '/',
+    description: 'What to ask for.',
+  }),
+  method: Type.String({
+    pattern: '^[A-Z]+$',
+    title: 'method',
+    examples: ['GET', 'HEAD'],
+    default: 'GET',
+    description: 'With which method.',
+  }),
+  headers: Type.Record(Type.String(), Type.String(), {
+    default: {},
+    description: 'Further request fields, such as host.',
+  }),
+  expect: settings(
+    {
+      status: Type.Array(StatusRange('A status, or a range of them.'), {
+        default: ['200-399'],
+        description: 'Statuses that count as healthy.',
+      }),
+      body: Type.Optional(
+        Type.Union([Text('Text that the body must contain.'), TextPattern], {
+          description: 'What the first 64 KiB of the body must hold.',
+        }),
+      ),
+    },
+    'What a healthy answer looks like.',
+  ),
+};
+
+const Cadence = {
+  interval: Duration('Between two probes of one endpoint, with 10 % jitter.', '5s'),
+  timeout: Duration('After this a probe has failed.', '2s'),
+  healthyAfter: Type.Integer({
+    minimum: 1,
+    default: 2,
+    description: 'Good probes in a row that bring an endpoint back.',
+  }),
+  unhealthyAfter: Type.Integer({ minimum: 1, default: 3, description: 'Bad probes in a row that take it out.' }),
+  fastInterval: Duration('Between probes while the verdict is in doubt.', '1s'),
+};
+
+export const ActiveHealthSchema = object(
+  {
+    ...HttpCheck,
+    tcp: Type.Boolean({ default: false, description: 'Only open a connection; the HTTP keys are then unused.' }),
+    port: Type.Optional(Port('Probe this port instead of the endpoint’s own.')),
+    ...Cadence,
+  },
+  'Probes sent by the gateway, once per process.',
+);
+
+export const PassiveHealthSchema = settings(
+  {
+    consecutiveFailures: Type.Integer({
+      minimum: 1,
+      default: 5,
+      description: 'Failures in a row (connect, reset, timeout, 5xx) that eject.',
+    }),
+    ejectFor: Duration('The first ejection; each further one in a row is longer by as much, and decays.', '30s'),
+    maxEjectFor: Duration('The longest ejection.', '5m'),
+    maxEjected: Percent(
+      'At most this share of a pool is ejected, at least one endpoint may be; the last is never, unless 100%.',
+      '50%',
+    ),
+  },
+  'What real traffic tells about an endpoint.',
+);
+
+const PanicSchema = settings(
+  {
+    below: Percent('When less than this share of the pool is available.', '50%'),
+    then: Type.Enum(['spread', 'fail'], {
+      default: 'spread',
+      description: 'spread: ignore health and use all endpoints. fail: use those available only, 503 when none is.',
+    }),
+  },
+  'What to do when too few endpoints are available to trust the verdicts.',
+);
+
+const HealthSchema = settings(
+  {
+    active: Type.Optional(ActiveHealthSchema),
+    passive: Type.Union([PassiveHealthSchema, Type.Literal(false)], {
+      default: {},
+      description: 'Ejection of endpoints that fail real requests; false turns it off.',
+    }),
+    panic: PanicSchema,
+  },
+  'How endpoints are watched.',
+);
+
+const ConnectionsSchema = settings(
+  {
+    max: Type.Integer({ minimum: 1, default: 256, description: 'Open connections to one endpoint, over all threads.' }),
+    pending: Type.Integer({
+      minimum: 0,
+      default: 1024,
+      description: 'Requests that may wait for a connection to one endpoint; further ones get 503.',
+    }),
+    idle: Duration('Unused connections are closed after this; keep it below the upstream’s own.', '4s'),
+    connectTimeout: Duration('For TCP and TLS together.', '2s'),
+    maxRequests: Type.Integer({
+      minimum: 0,
+      default: 0,
+      description: 'Requests on one connection before it is replaced; 0 = no limit.',
+    }),
+  },
+  'Connections to each endpoint.',
+);
+
+const UpstreamTlsSchema = object(
+  {
+    ca: Type.Optional(Text('File with the PEM certificates to trust, instead of the system’s.')),
+    cert: Type.Optional(Text('File with the client certificate (PEM).')),
+    key: Type.Optional(Text('File with its key (PEM).')),
+    serverName: Type.Optional(Text('Name to ask for (SNI) and to verify, instead of the endpoint’s host.')),
+    verify: Type.Boolean({
+      default: true,
+      description: 'false accepts any certificate: for tests only, it is warned about.',
+    }),
+  },
+  'TLS towards https endpoints.',
+);
+
+const PoolLimitsSchema = settings(
+  {
+    responseHeaders: Size('Largest header block of an answer.', '32KiB'),
+    responseFields: Type.Integer({ minimum: 1, default: 200, description: 'Most header fields of an answer.' }),
+  },
+  'What an upstream may send.',
+);
+
+/** `{ hash: … }`: where the key of a hash balancer comes from. */
+const HashSchema = object({
+  hash: Type.String({
+    title: 'hash key',
+    examples: ['header:x-user', 'cookie:session', 'path'],
+    pattern: '^(header:[^\\s:]+|cookie:[^\\s;=]+|query:\\S+|path|consumer|ip|url)$',
+    description:
+      'header:NAME, cookie:NAME, query:NAME, path, url, ip or consumer. A request without it is spread at random.',
+  }),
+});
+
+/** @param balancers names found by the folder scan. */
+export const poolSchema = (balancers: readonly string[]) =>
+  object({
+    endpoints: Type.Array(EndpointSchema, { description: 'The instances of the service.' }),
+    balance: Type.Union([Type.Enum([...balancers]), HashSchema], {
+      default: 'least-connections',
+      description: 'How an endpoint is chosen. All honour weight.',
+    }),
+    health: HealthSchema,
+    connections: ConnectionsSchema,
+    limits: PoolLimitsSchema,
+    tls: Type.Optional(UpstreamTlsSchema),
+  });
+
+export type ActiveHealthConfig = StaticDecode<typeof ActiveHealthSchema>;
+export type PassiveHealthConfig = StaticDecode<typeof PassiveHealthSchema>;
+export type PanicConfig = StaticDecode<typeof PanicSchema>;
+export type ConnectionsConfig = StaticDecode<typeof ConnectionsSchema>;
+export type UpstreamTlsConfig = StaticDecode<typeof UpstreamTlsSchema>;
+export type PoolLimitsConfig = StaticDecode<typeof PoolLimitsSchema>;
+export type BalanceConfig = string | { hash: string };
+export interface HealthConfig {
+  active?: ActiveHealthConfig;
+  passive: PassiveHealthConfig | false;
+  panic: PanicConfig;
+}
+export interface EndpointConfig {
+  /** Origin without a trailing slash: `http://10.0.0.11:8080`. */
+  url: string;
+  weight: number;
+  backup: boolean;
+}
+export interface PoolConfig {
+  name: string;
+  /** Where it was written, `file:line:column`. */
+  source: string;
+  endpoints: EndpointConfig[];
+  balance: BalanceConfig;
+  health: HealthConfig;
+  connections: ConnectionsConfig;
+  limits: PoolLimitsConfig;
+  tls?: UpstreamTlsConfig;
+  /** Of what the files under `tls` hold: a renewed certificate is a change, though no name has changed. */
+  tlsDigest?: string;
+}
