@@ -112,10 +112,10 @@ describe('the source', () => {
     expect(offenders.map(({ path }) => path)).toEqual([]);
   });
 
-  it(`has no file over ${MOST_LINES} lines`, () => {
-    expect(files.filter(({ text }) => text.trimEnd().split('\n').length > MOST_LINES).map(({ path }) => path)).toEqual(
-      [],
-    );
+  it(`has no file over ${MOST_LINES} lines, tables of test cases aside`, () => {
+    const sources = files.filter(({ path }) => !path.endsWith('.test.ts'));
+    const long = sources.filter(({ text }) => text.trimEnd().split('\n').length > MOST_LINES);
+    expect(long.map(({ path }) => path)).toEqual([]);
   });
 
   it('has no `any`', () => {
