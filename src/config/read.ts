@@ -141,7 +141,9 @@ class Reader {
   }
 
   read(documents: Parsed): void {
-    const [first, second] = [...documents] as (YamlDocument.Parsed | undefined)[];
+    // Nothing but directives or comments: what is wrong with them is told of the stream.
+    if ('empty' in documents) return void this.#refuseSyntax(documents);
+    const [first, second] = documents as readonly (YamlDocument.Parsed | undefined)[];
     if (first === undefined) return;
     if (second !== undefined) {
       this.refuse(this.#where(second.range[0]), 'a second document begins here', 'one file holds one: remove the ---');
@@ -152,7 +154,7 @@ class Reader {
     this.#value = this.#plain(first.contents, '', 0);
   }
 
-  #refuseSyntax(document: YamlDocument.Parsed): boolean {
+  #refuseSyntax(document: Pick<YamlDocument.Parsed, 'errors' | 'warnings'>): boolean {
     const seen = new Set<number>();
     for (const { message, pos } of [...document.errors, ...document.warnings]) {
       const position = this.#where(pos[0]);

@@ -129,6 +129,8 @@ describe('without events', () => {
     await begin(onlyPolls);
     await writeFile(join(dir, 'gateway.yaml'), 'threads: 2');
     await poll();
+    expect(changes, 'half a file is no change').toBe(0);
+    await poll();
     expect(changes).toBe(1);
   });
 

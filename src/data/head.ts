@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { ListenerLimitsConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
+import { dropNamed } from '../hop-by-hop.ts';
 
 export interface RequestHead {
   /** The one Host field, or undefined. */
@@ -60,6 +61,9 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['x-forwarded-port', Fate.forwardedPort],
   ['forwarded', Fate.forwarded],
 ]);
+
+/** `host` and its value, which the listener writes. */
+const OWN_PAIR = 2;
 
 /** Spellings that clients use are few; those of an attacker may be many. */
 const MAX_REMEMBERED = 2048;
@@ -141,7 +145,8 @@ export class HeadReader {
       }
       head.chunked = true;
     }
-    if (connection !== undefined) dropNamed(head.fields, connection);
+    // Ours are added afterwards, so they stay whatever the client names.
+    if (connection !== undefined) dropNamed(head.fields, connection, OWN_PAIR);
     return head;
   }
 
@@ -183,20 +188,6 @@ function emptyHead(): RequestHead {
 
 function joined(before: string | undefined, value: string): string {
   return before === undefined ? value : `${before}, ${value}`;
-}
-
-/** RFC 9110 §7.6.1: fields that the client named in Connection end here. Ours are added afterwards, so they stay. */
-function dropNamed(fields: string[], connection: string): void {
-  if (connection === 'keep-alive' || connection === 'close') return;
-  const named = new Set(
-    connection
-      .toLowerCase()
-      .split(',')
-      .map((name) => name.trim()),
-  );
-  for (let at = fields.length - 2; at >= 2; at -= 2) {
-    if (named.has(fields[at]!.toLowerCase())) fields.splice(at, 2);
-  }
 }
 
 function refusal(detail: string, status: number): GatewayError {

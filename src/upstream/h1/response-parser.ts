@@ -4,6 +4,8 @@
  * head as flat fields without hop-by-hop ones (RFC 9110 §7.6.1) and the body as slices of what was read.
  */
 
+import { dropNamed, FORBIDDEN_TRAILERS, HOP_BY_HOP } from '../../hop-by-hop.ts';
+
 export interface ResponseSink {
   /** 1xx, except 101. */
   onInformation(status: number, fields: string[]): void;
@@ -54,38 +56,6 @@ const MAX_CHUNK_LINE = 4096;
 const CR = 13;
 const LF = 10;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
-
-/** Fields that are for this connection alone. `true`: dropped. Others are passed on. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-/** RFC 9110 §6.5.1: fields that must not be taken from a trailer section, for framing, routing, authentication or control. */
-const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
-  ...HOP_BY_HOP,
-  'content-length',
-  'content-encoding',
-  'content-type',
-  'content-range',
-  'host',
-  'authorization',
-  'set-cookie',
-  'cache-control',
-  'expires',
-  'date',
-  'age',
-  'vary',
-  'location',
-  'retry-after',
-  'www-authenticate',
-]);
 
 const NOTHING = Buffer.alloc(0);
 
@@ -300,7 +270,7 @@ export class ResponseParser {
         framing.connection = framing.connection === undefined ? value : `${framing.connection},${value}`;
       }
     }
-    if (framing.connection !== undefined) dropNamed(into, framing.connection);
+    if (framing.connection !== undefined) dropNamed(into, framing.connection, 0);
     return framing;
   }
 
@@ -398,14 +368,4 @@ function isBlank(code: number): boolean {
 
 function hasToken(list: string, token: string): boolean {
   return list.includes(token) && list.split(',').some((item) => item.trim() === token);
-}
-
-/** RFC 9110 §7.6.1: fields that Connection names belong to this connection. Usually it names none. */
-function dropNamed(fields: string[], connection: string): void {
-  const lowered = connection.toLowerCase();
-  if (lowered === 'keep-alive' || lowered === 'close') return;
-  const named = new Set(lowered.split(',').map((item) => item.trim()));
-  for (let at = fields.length - 2; at >= 0; at -= 2) {
-    if (named.has(fields[at]!.toLowerCase())) fields.splice(at, 2);
-  }
 }
