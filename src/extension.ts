@@ -1,6 +1,7 @@
 /**
- * What a plugin is, and how the gateway finds them: every folder of `plugins/` holds an `index.ts` that exports one
- * definition, and its name in camel case is its key in a route. `src` imports none of them by name.
+ * What a plugin is, and how the gateway finds them. Every folder of `plugins/` holds an `index.ts` that exports one
+ * definition, and a `schema.ts` that exports how users write its options; its name in camel case is its key in a route.
+ * `src` imports none of them by name, and data threads import no schema: they only see what was checked.
  */
 import { readdir } from 'node:fs/promises';
 import type { FastifyReply } from 'fastify';
@@ -38,7 +39,6 @@ export interface PluginDefinition<Options = never> {
   /** The key in a route: the folder's name in camel case. */
   readonly name: string;
   readonly phase: Phase;
-  readonly schema: TSchema;
   /**
    * Cross-checks that the schema cannot say. Runs in `aya check` and at load; returns sentences about what is wrong,
    * each with the path below the plugin's key.
@@ -61,14 +61,25 @@ export function definePlugin<Options>(definition: PluginDefinition<Options>): Pl
 
 export type AnyPlugin = PluginDefinition<unknown>;
 
-/** Imports the definition of every folder below `root`, in the order of their names. */
-export async function scanPlugins(root: URL = new URL('../plugins/', import.meta.url)): Promise<AnyPlugin[]> {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const entries = await readdir(root, { withFileTypes: true });
+const ROOT = new URL('../plugins/', import.meta.url);
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+
+/** The definition of every folder, in the order of their names. */
+export function scanPlugins(): Promise<AnyPlugin[]> {
+  return scan<AnyPlugin>('index');
+}
+
+/** The schema of every folder, in the same order. */
+export function scanSchemas(): Promise<TSchema[]> {
+  return scan<TSchema>('schema');
+}
+
+async function scan<Exported>(file: string): Promise<Exported[]> {
+  const entries = await readdir(ROOT, { withFileTypes: true });
   const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   return Promise.all(
     folders.sort().map(async (folder) => {
-      const module = (await import(new URL(`${folder}/index.${extension}`, root).href)) as { default: AnyPlugin };
+      const module = (await import(new URL(`${folder}/${file}.${EXTENSION}`, ROOT).href)) as { default: Exported };
       return module.default;
     }),
   );

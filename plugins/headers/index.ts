@@ -1,22 +1,11 @@
 /** Header fields set, added, removed, on the way to the upstream and on the way back; see README.md. */
-import {
-  checkFieldEdits,
-  compileFieldEdits,
-  MessageFieldEditsSchema,
-  type MessageFieldEditsConfig,
-} from '../../src/data/fields.ts';
+import type { MessageFieldEditsConfig } from '../../src/config/field-edits-schema.ts';
+import { checkFieldEdits, compileFieldEdits } from '../../src/data/fields.ts';
 import { definePlugin } from '../../src/extension.ts';
-
-declare module '../../src/config/schema.ts' {
-  interface RouteConcerns {
-    headers: MessageFieldEditsConfig;
-  }
-}
 
 export default definePlugin<MessageFieldEditsConfig>({
   name: 'headers',
   phase: 'transform',
-  schema: MessageFieldEditsSchema,
   check: checkFieldEdits,
   create(options) {
     const editRequest = compileFieldEdits(options.request);

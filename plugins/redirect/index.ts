@@ -1,55 +1,17 @@
 /** Answers with a redirect instead of going to an upstream; see README.md. */
-import Type, { type Static } from 'typebox';
 import type { RouteConfig } from '../../src/config/schema.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { parseAuthority } from '../../src/data/match/authority.ts';
 import { isNormalPath } from '../../src/data/match/target.ts';
 import { matchesPrefixesOnly, replacePrefix } from '../../src/data/rewrite.ts';
 import { type ConfigFault, definePlugin } from '../../src/extension.ts';
-
-const Path = (description: string) => Type.Optional(Type.String({ pattern: '^(/[^?#]*)?$', description }));
-
-export const RedirectSchema = Type.Object(
-  {
-    to: Type.Optional(
-      Type.String({ pattern: '^https?://', description: 'The whole new URL, used as it is. Excludes the parts.' }),
-    ),
-    status: Type.Enum([301, 302, 303, 307, 308], {
-      default: 302,
-      description: '301 and 308 are permanent; 307 and 308 keep the method.',
-    }),
-    scheme: Type.Optional(Type.Enum(['http', 'https'], { description: 'The new scheme; default: as asked.' })),
-    host: Type.Optional(Type.String({ minLength: 1, description: 'The new host, without port; default: as asked.' })),
-    port: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 65535,
-        description: 'The new port; default: the new scheme’s own, or as asked when the scheme stays.',
-      }),
-    ),
-    path: Path('The whole new path. The query is kept.'),
-    prefix: Path('What the prefix of the match stood for becomes this. The query is kept.'),
-  },
-  {
-    additionalProperties: false,
-    description: 'Answers with a redirect: to a fixed URL, or to the request’s own with some of its parts replaced.',
-  },
-);
-
-export type RedirectConfig = Static<typeof RedirectSchema>;
-
-declare module '../../src/config/schema.ts' {
-  interface RouteConcerns {
-    redirect: RedirectConfig;
-  }
-}
+import type { RedirectConfig } from './schema.ts';
 
 type Redirected = Pick<Exchange, 'scheme' | 'host' | 'port' | 'path' | 'matchedPrefix' | 'search'>;
 
 export default definePlugin<RedirectConfig>({
   name: 'redirect',
   phase: 'transform',
-  schema: RedirectSchema,
   check: checkRedirect,
   create(options) {
     const locate = compileLocation(options);

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { RouteConfig } from '../../src/config/schema.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import type { PluginContext } from '../../src/extension.ts';
-import redirect, { checkRedirect, compileLocation, type RedirectConfig } from './index.ts';
+import redirect, { checkRedirect, compileLocation } from './index.ts';
+import type { RedirectConfig } from './schema.ts';
 
 type Options = Omit<RedirectConfig, 'status'>;
 

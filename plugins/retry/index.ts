@@ -2,64 +2,14 @@
  * Tries a request again when that cannot do harm: on another endpoint, within a budget, never once the client has seen
  * part of an answer. On for every route; `retry: false` turns it off.
  */
-import Type, { type StaticDecode } from 'typebox';
-import { Duration, Percent, Size } from '../../src/config/units.ts';
 import { definePlugin } from '../../src/extension.ts';
 import { RetryPolicy } from './policy.ts';
+import type { RetryConfig } from './schema.ts';
 import { Tries } from './tries.ts';
-
-const RetryObject = Type.Object(
-  {
-    attempts: Type.Integer({ minimum: 0, maximum: 10, default: 2, description: 'Further tries after the first.' }),
-    on: Type.Array(
-      Type.Union([Type.Enum(['connect', 'reset', 'timeout']), Type.Integer({ minimum: 400, maximum: 599 })]),
-      {
-        minItems: 1,
-        uniqueItems: true,
-        default: ['connect', 'reset'],
-        description:
-          'connect: no connection, so nothing was sent; any method is tried again. reset: the connection broke before the answer’s head. timeout: no head in time. Or statuses. All but connect for idempotent methods only.',
-      },
-    ),
-    budget: Percent(
-      'Retries may be at most this share of the pool’s requests of the last 10 seconds; 100% = no limit.',
-      '20%',
-    ),
-    backoff: Type.Object(
-      {
-        base: Duration('Before the first retry; doubles with each. The wait is a random part of it.', '25ms'),
-        max: Duration('The longest.', '250ms'),
-      },
-      {
-        additionalProperties: false,
-        default: {},
-        description: 'How long to wait, unless nothing was sent and another endpoint is left.',
-      },
-    ),
-    maxBody: Size(
-      'Bodies of idempotent requests up to this size are read first, so that they can be sent again.',
-      '64KiB',
-    ),
-  },
-  { additionalProperties: false },
-);
-
-export type RetryConfig = StaticDecode<typeof RetryObject>;
-
-declare module '../../src/config/schema.ts' {
-  interface RouteConcerns {
-    retry: RetryConfig | false;
-  }
-}
 
 export default definePlugin<RetryConfig | false>({
   name: 'retry',
   phase: 'retry',
-  schema: Type.Union([RetryObject, Type.Literal(false)], {
-    default: {},
-    description: 'Further tries when one fails; false for none.',
-  }),
-
   check(config) {
     if (config === false || config.backoff.base <= config.backoff.max) return [];
     return [{ path: ['backoff', 'base'], message: 'is longer than backoff.max' }];

@@ -1,7 +1,7 @@
 /** What is worth a further try, and when: the options of one route, compiled. It knows of no request in particular. */
 import type { Random } from '../../src/clock.ts';
 import type { ErrorType, GatewayError } from '../../src/errors.ts';
-import type { RetryConfig } from './index.ts';
+import type { RetryConfig } from './schema.ts';
 
 export type Trouble = 'connect' | 'reset' | 'timeout';
 

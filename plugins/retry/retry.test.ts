@@ -8,11 +8,12 @@ import type { PluginContext } from '../../src/extension.ts';
 import { RetryBudget } from '../../src/upstream/retry-budget.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { Heard, Scripted, type Play, type ScriptedOptions } from '../../test/support/scripted-dispatch.ts';
-import retry, { type RetryConfig } from './index.ts';
+import retry from './index.ts';
+import schema, { type RetryConfig } from './schema.ts';
 
 type Options = Partial<ScriptedOptions> & { config?: Partial<RetryConfig>; seed?: number };
 
-const DEFAULTS: RetryConfig = Value.Decode(retry.schema, Value.Default(retry.schema, undefined)) as RetryConfig;
+const DEFAULTS: RetryConfig = Value.Decode(schema, Value.Default(schema, undefined)) as RetryConfig;
 const CLIENT_LEFT = new GatewayError('connection_terminated', 'the client left');
 
 /** Sends one request down a retry layer to a script. */
@@ -370,7 +371,7 @@ describe('a client that leaves', () => {
 });
 
 describe('the options', () => {
-  const accepts = (options: unknown) => Value.Check(retry.schema, Value.Default(retry.schema, options));
+  const accepts = (options: unknown) => Value.Check(schema, Value.Default(schema, options));
 
   it('have the documented defaults', () => {
     expect(DEFAULTS).toEqual({

@@ -1,46 +1,18 @@
 /** Shares the requests of a route between pools; see README.md. */
-import Type, { type Static } from 'typebox';
 import type { RouteConfig } from '../../src/config/schema.ts';
 import type { Dispatch } from '../../src/data/dispatch.ts';
-import { checkFieldEdits, compileFieldEdits, type FieldEdit, MessageFieldEditsSchema } from '../../src/data/fields.ts';
-import { checkRewrite, compileRewrite, type Rewrite, RewriteSchema } from '../../src/data/rewrite.ts';
+import { checkFieldEdits, compileFieldEdits, type FieldEdit } from '../../src/data/fields.ts';
+import { checkRewrite, compileRewrite, type Rewrite } from '../../src/data/rewrite.ts';
 import { type ConfigFault, definePlugin } from '../../src/extension.ts';
 import type { Pool } from '../../src/upstream/pool.ts';
+import type { SplitConfig } from './schema.ts';
 import { SmoothWeights } from './smooth-weights.ts';
 
-const BranchSchema = Type.Object(
-  {
-    pool: Type.String({ minLength: 1, description: 'The pool that serves this branch.' }),
-    weight: Type.Integer({
-      minimum: 0,
-      maximum: 1_000_000,
-      default: 1,
-      description: 'Its share against the others; 0 takes no traffic.',
-    }),
-    headers: Type.Optional(MessageFieldEditsSchema),
-    rewrite: Type.Optional(RewriteSchema),
-  },
-  { additionalProperties: false },
-);
-
-export const SplitSchema = Type.Array(BranchSchema, {
-  minItems: 1,
-  description: 'Shares the requests between pools, by weight. Headers and rewrite of a branch apply to it alone.',
-});
-
-export type SplitConfig = Static<typeof SplitSchema>;
 type BranchConfig = SplitConfig[number];
-
-declare module '../../src/config/schema.ts' {
-  interface RouteConcerns {
-    split: SplitConfig;
-  }
-}
 
 export default definePlugin<SplitConfig>({
   name: 'split',
   phase: 'split',
-  schema: SplitSchema,
   check: checkSplit,
   pools: (options) => options.map((branch) => branch.pool),
   create(options, context) {

@@ -4,7 +4,8 @@ import type { ResponseHandler, UpstreamRequest } from '../../src/data/dispatch.t
 import type { GatewayError } from '../../src/errors.ts';
 import type { PluginContext } from '../../src/extension.ts';
 import type { Pool } from '../../src/upstream/pool.ts';
-import split, { checkSplit, type SplitConfig } from './index.ts';
+import split, { checkSplit } from './index.ts';
+import type { SplitConfig } from './schema.ts';
 
 interface Sent {
   readonly pool: string;

@@ -2,7 +2,7 @@
 import type { RouteConfig } from '../config/schema.ts';
 import type { Condition } from '../data/match/conditions.ts';
 import type { Match } from '../data/match/matcher.ts';
-import type { RewriteConfig } from '../data/rewrite.ts';
+import type { RewriteConfig } from '../config/rewrite-schema.ts';
 
 export type RouteMatch = Match<RouteConfig>;
 

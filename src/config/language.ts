@@ -1,7 +1,7 @@
 /** The whole language: the core's schemas joined by those of the plugins and balancers that the folders hold. */
 import type { ValidateFunction } from 'ajv';
 import type { TSchema } from 'typebox';
-import { scanPlugins, type AnyPlugin } from '../extension.ts';
+import { scanPlugins, scanSchemas, type AnyPlugin } from '../extension.ts';
 import { balancerNames, scanBalancers } from '../upstream/balance.ts';
 import { compile } from './fits.ts';
 import { gatewayFileSchema, poolSchema, routeFileSchema, routeSchema } from './schema.ts';
@@ -21,8 +21,13 @@ export interface Language {
   readonly checkGatewayFile: ValidateFunction;
 }
 
-export function createLanguage(plugins: readonly AnyPlugin[], balancers: readonly string[]): Language {
-  const concerns = Object.fromEntries(plugins.map((plugin) => [plugin.name, plugin.schema]));
+/** @param written how the options of each plugin are written, in the order of the plugins. */
+export function createLanguage(
+  plugins: readonly AnyPlugin[],
+  written: readonly TSchema[],
+  balancers: readonly string[],
+): Language {
+  const concerns = Object.fromEntries(plugins.map((plugin, at) => [plugin.name, written[at]!]));
   const routeFile = routeFileSchema(concerns, balancers);
   const gatewayFile = gatewayFileSchema(concerns);
   return {
@@ -37,8 +42,8 @@ let scanned: Promise<Language> | undefined;
 
 /** That of the folders `plugins/` and `src/upstream/balancers/`, read once. */
 export function scanLanguage(): Promise<Language> {
-  scanned ??= Promise.all([scanPlugins(), scanBalancers()]).then(([plugins, balancers]) =>
-    createLanguage(plugins, balancerNames(balancers)),
+  scanned ??= Promise.all([scanPlugins(), scanSchemas(), scanBalancers()]).then(([plugins, schemas, balancers]) =>
+    createLanguage(plugins, schemas, balancerNames(balancers)),
   );
   return scanned;
 }

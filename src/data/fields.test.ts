@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkFieldEdits, compileFieldEdits, type FieldEditsConfig } from './fields.ts';
+import type { FieldEditsConfig } from '../config/field-edits-schema.ts';
+import { checkFieldEdits, compileFieldEdits } from './fields.ts';
 
 function edit(config: FieldEditsConfig, fields: readonly string[]): string[] {
   const edited = [...fields];

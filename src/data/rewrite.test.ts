@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { MatchConfig } from '../config/schema.ts';
 import type { GatewayError } from '../errors.ts';
-import { checkRewrite, compileRewrite, replacePrefix, type RewriteConfig } from './rewrite.ts';
+import type { RewriteConfig } from '../config/rewrite-schema.ts';
+import { checkRewrite, compileRewrite, replacePrefix } from './rewrite.ts';
 
 /** What is sent, or the error. */
 function rewrite(config: RewriteConfig, path: string, { matchedPrefix = '', search = '' } = {}): string | GatewayError {

@@ -4,49 +4,13 @@
  * rewrite that makes `..` or `//` would leave the path under whose policy the request came.
  */
 import type { RE2JS } from 're2js';
-import Type, { type Static } from 'typebox';
+import type { RewriteConfig } from '../config/rewrite-schema.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import type { ConfigFault } from '../extension.ts';
 import { parseAuthority } from './match/authority.ts';
 import { compileRegex } from './match/regex.ts';
 import { isNormalPath } from './match/target.ts';
-
-const Path = (description: string) => Type.Optional(Type.String({ pattern: '^(/[^?#]*)?$', description }));
-
-export const RewriteSchema = Type.Object(
-  {
-    prefix: Path('What the prefix of the match stood for becomes this: /v1, or / for nothing.'),
-    path: Path('The whole path becomes this.'),
-    stripPrefix: Type.Optional(
-      Type.Union([Type.Literal(true), Type.String({ pattern: '^/[^?#]*$' })], {
-        description:
-          'Removes these leading segments where the path has them; true: what the prefix of the match stood for.',
-      }),
-    ),
-    addPrefix: Path('Is put before the path, after stripPrefix.'),
-    regex: Type.Optional(
-      Type.String({ minLength: 1, description: 'Each part of the path that this matches (RE2 syntax) becomes `to`.' }),
-    ),
-    to: Type.Optional(
-      Type.String({
-        pattern: '^[^?#]*$',
-        description: 'With $1 or \\1 for what the first group matched; $$ is a dollar sign.',
-      }),
-    ),
-    host: Type.Optional(
-      Type.String({ minLength: 1, description: 'Host that the upstream is asked for, with its port if it has one.' }),
-    ),
-  },
-  {
-    additionalProperties: false,
-    minProperties: 1,
-    description:
-      'Another path or host towards the upstream. The query is kept. One of prefix, path, stripPrefix with addPrefix, regex with to.',
-  },
-);
-
-export type RewriteConfig = Static<typeof RewriteSchema>;
 
 /** The path of a request and what the route's path stood for in it. */
 export interface MatchedPath {

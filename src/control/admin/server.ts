@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { redact } from '../../config/redact.ts';
 import type { ControlLog } from '../log.ts';
-import { createScrape } from '../scrape.ts';
+import type { Scrape } from '../scrape.ts';
 import type { AdminView } from '../view.ts';
 import { createGuard, isLoopback } from './guard.ts';
 import { poolsPage, readyPage, routesPage, statusPage } from './pages.ts';
@@ -61,10 +61,15 @@ export async function startAdmin(view: AdminView, options: AdminOptions): Promis
 }
 
 function questions(app: FastifyInstance, view: AdminView): void {
-  const scrape = createScrape(view);
+  // Only when first asked for: prom-client takes a while to load, and nobody scrapes a gateway that is not up yet.
+  let scrape: Promise<Scrape> | undefined;
   app.get('/livez', () => ({ status: 'alive' }));
   app.get('/readyz', (_, reply) => reply.code(view.status === 'ready' ? 200 : 503).send(readyPage(view)));
-  app.get('/metrics', async (_, reply) => reply.type(scrape.contentType).send(await scrape.render()));
+  app.get('/metrics', async (_, reply) => {
+    scrape ??= import('../scrape.ts').then(({ createScrape }) => createScrape(view));
+    const { contentType, render } = await scrape;
+    return reply.type(contentType).send(await render());
+  });
   app.get('/status', () => statusPage(view));
   app.get('/pools', () => poolsPage(view));
   app.get('/routes', () => routesPage(view));

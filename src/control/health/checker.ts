@@ -43,9 +43,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   ENOTFOUND: 'name not found',
   EAI_AGAIN: 'name not resolved',
   ETIMEDOUT: 'connection timeout',
-  UND_ERR_CONNECT_TIMEOUT: 'connection timeout',
-  UND_ERR_SOCKET: 'connection closed early',
-  UND_ERR_HEADERS_OVERFLOW: 'answer with too large a head',
+  HPE_HEADER_OVERFLOW: 'answer with too large a head',
   CERT_HAS_EXPIRED: 'certificate expired',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'certificate not trusted',
   SELF_SIGNED_CERT_IN_CHAIN: 'certificate not trusted',
@@ -57,7 +55,8 @@ const KNOWN: Readonly<Record<string, string>> = {
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code = '' } = error as NodeJS.ErrnoException;
-  if (error.name === 'HTTPParserError') return 'answer is not HTTP';
+  if (error.message === 'socket hang up') return 'connection closed early';
+  if (code.startsWith('HPE_') && KNOWN[code] === undefined) return 'answer is not HTTP';
   return KNOWN[code] ?? (error.message || code || error.name);
 }
 

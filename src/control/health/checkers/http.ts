@@ -4,67 +4,64 @@
  * followed: a redirect is an answer like any other.
  */
 import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
+import http, { type IncomingMessage } from 'node:http';
+import https, { type RequestOptions } from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { RE2JS } from 're2js';
-import type { buildConnector } from 'undici';
-import { Agent, type Dispatcher } from 'undici';
 import type { ActiveHealthConfig, UpstreamTlsConfig } from '../../../config/schema.ts';
 import { checkTarget, describeFailure, type CheckResult, type CheckTarget, type HealthChecker } from '../checker.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
 type BodyTest = (body: string) => boolean;
+/** Node passes all of it on to `tls.connect`; its types forget one member. */
+type TlsOptions = RequestOptions & { readonly secureContext?: SecureContext };
 
 export class HttpChecker implements HealthChecker {
   readonly #check: ActiveHealthConfig;
-  readonly #serverName: string | undefined;
-  readonly #agent: Agent;
+  readonly #tls: TlsOptions;
   readonly #bodyTest: BodyTest | undefined;
 
   constructor(check: ActiveHealthConfig, tls: UpstreamTlsConfig | undefined) {
     this.#check = check;
-    this.#serverName = tls?.serverName;
-    // The probe's own timeout is the one that counts; these only end what it can no longer reach.
-    const backstopMs = check.timeout + 1_000;
-    this.#agent = new Agent({
-      connect: { ...connectOptions(tls), timeout: backstopMs },
-      allowH2: false,
-      headersTimeout: backstopMs,
-      bodyTimeout: backstopMs,
-    });
+    this.#tls = tlsOptions(tls);
     this.#bodyTest = check.expect.body === undefined ? undefined : bodyTest(check.expect.body);
   }
 
-  async check(target: CheckTarget, signal: AbortSignal): Promise<CheckResult> {
-    try {
-      const answer = await this.#agent.request({
-        origin: checkTarget(target.url, this.#check.port).url,
-        path: this.#check.path,
-        method: this.#check.method as Dispatcher.HttpMethod,
-        headers: { 'user-agent': 'aya-health', ...this.#check.headers },
-        ...(this.#serverName === undefined ? {} : { servername: this.#serverName }),
-        reset: true,
-        signal,
-      });
-      return await this.#judge(answer);
-    } catch (error) {
-      return { ok: false, reason: describeFailure(error) };
-    }
+  check(target: CheckTarget, signal: AbortSignal): Promise<CheckResult> {
+    const { path, method, headers, port } = this.#check;
+    const origin = checkTarget(target.url, port).url;
+    const options = {
+      path,
+      method,
+      headers: { 'user-agent': 'aya-health', ...headers },
+      agent: false,
+      signal,
+    } as const;
+    return new Promise((resolve) => {
+      const failed = (error: unknown) => resolve({ ok: false, reason: describeFailure(error) });
+      const judge = (answer: IncomingMessage) => void this.#judge(answer).then(resolve, failed);
+      const request = origin.startsWith('https:')
+        ? https.request(origin, { ...options, ...this.#tls }, judge)
+        : http.request(origin, options, judge);
+      request.on('error', failed).end();
+    });
   }
 
   close(): void {
-    void this.#agent.destroy();
+    // Each probe ends its own connection.
   }
 
-  async #judge({ statusCode, body }: Dispatcher.ResponseData): Promise<CheckResult> {
-    const reason = `status ${statusCode}`;
-    const expected = this.#check.expect.status.some(([first, last]) => statusCode >= first && statusCode <= last);
+  async #judge(answer: IncomingMessage): Promise<CheckResult> {
+    const status = answer.statusCode!;
+    const reason = `status ${status}`;
+    const expected = this.#check.expect.status.some(([first, last]) => status >= first && status <= last);
     if (!expected || this.#bodyTest === undefined) {
       // A body that nobody wants ends with its connection.
-      body.on('error', () => {}).destroy();
+      answer.on('error', () => {}).destroy();
       return { ok: expected, reason };
     }
-    return this.#bodyTest(await readStart(body))
+    return this.#bodyTest(await readStart(answer))
       ? { ok: true, reason }
       : { ok: false, reason: `${reason}, unexpected body` };
   }
@@ -89,11 +86,12 @@ async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
 }
 
 /** The certificates are read and parsed once, not for every probe. */
-function connectOptions(tls: UpstreamTlsConfig | undefined): buildConnector.BuildOptions {
+function tlsOptions(tls: UpstreamTlsConfig | undefined): TlsOptions {
   if (tls === undefined) return {};
   const file = (path: string | undefined) => (path === undefined ? undefined : readFileSync(path));
   return {
     secureContext: createSecureContext({ ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) }),
     rejectUnauthorized: tls.verify,
+    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
   };
 }
