@@ -2,23 +2,36 @@
  * `aya start`: serves until it is told to end. Nothing is lost on the way out: a signal drains, and so does an error that
  * nobody caught.
  */
+import { availableParallelism } from 'node:os';
 import pino from 'pino';
-import { ConfigRefused } from '../control/config-source.ts';
-import { startGateway, type Gateway } from '../control/gateway.ts';
-import { refusal } from './configuration.ts';
+import type { ConfigRefused } from '../control/config-source.ts';
+import type { Gateway } from '../control/gateway.ts';
+import { dismissStandby, launchAhead } from '../control/thread-line.ts';
 import { EXIT, type Outcome } from './outcome.ts';
 
 /** Resolves when the gateway could not start; once it serves, the process ends by itself. */
 export async function start(dir: string): Promise<Outcome> {
-  const starting = startGateway({ dir });
+  const starting = begin(dir);
   // From the first moment: before it listens, SIGHUP would end the process.
   process.on('SIGHUP', () => void starting.then((gateway) => gateway.reload('SIGHUP'), ignore));
   try {
     endGracefully(await starting);
     return await new Promise(() => {});
   } catch (error) {
-    if (!(error instanceof ConfigRefused)) throw error;
-    return { err: `aya: ${refusal(dir, error.problems)}`, exitCode: EXIT.failed };
+    if (!(error instanceof Error && error.name === 'ConfigRefused')) throw error;
+    const { refusal } = await import('./configuration.ts');
+    return { err: `aya: ${refusal(dir, (error as ConfigRefused).problems)}`, exitCode: EXIT.failed };
+  }
+}
+
+/** The data threads load their code while the control plane loads its own and reads the configuration. */
+async function begin(dir: string): Promise<Gateway> {
+  launchAhead(process.platform === 'linux' ? availableParallelism() : 1);
+  try {
+    const { startGateway } = await import('../control/gateway.ts');
+    return await startGateway({ dir });
+  } finally {
+    dismissStandby();
   }
 }
 

@@ -10,7 +10,7 @@ import type { Config, GatewayConfig } from '../config/schema.ts';
 import type { ConfigWatch } from '../config/watch.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
-import { startAdmin, type AdminServer } from './admin/server.ts';
+import type { AdminServer } from './admin/server.ts';
 import { ConfigRefused, type ConfigSource, type Loaded } from './config-source.ts';
 import { fileSource } from './file-source.ts';
 import { LatestOnly } from './latest-only.ts';
@@ -103,10 +103,7 @@ export class Gateway implements AdminView {
   /** Once, by startGateway. */
   async start(): Promise<void> {
     // Beside each other: the admin server answers "starting" while the threads compile.
-    const [server, threads] = await Promise.allSettled([
-      startAdmin(this, { ...this.config.gateway.admin, log: this.#log }),
-      this.#serving.start(),
-    ]);
+    const [server, threads] = await Promise.allSettled([this.#startAdmin(), this.#serving.start()]);
     if (server.status === 'fulfilled') this.#admin = server.value;
     for (const part of [server, threads]) {
       if (part.status === 'fulfilled') continue;
@@ -120,6 +117,12 @@ export class Gateway implements AdminView {
       threads: this.threads().length,
     };
     this.#log.info({ ...fields, revision: this.revision }, 'ready');
+  }
+
+  /** Loaded here, while the threads compile on other processors. */
+  async #startAdmin(): Promise<AdminServer> {
+    const { startAdmin } = await import('./admin/server.ts');
+    return startAdmin(this, { ...this.config.gateway.admin, log: this.#log });
   }
 
   // --- what it shows ---

@@ -15,20 +15,52 @@ export type SpawnThread = (data: ThreadData) => ThreadLine;
 
 const WORKER = new URL(`../data/worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
 
+/** Threads that have loaded their code, or are about to, and belong to nobody yet. */
+const standby: LaunchedThread[] = [];
+
+/** Starts threads before it is known what they shall do: they load while the configuration is read. */
+export function launchAhead(count: number): void {
+  while (standby.length < count) standby.push(new LaunchedThread());
+}
+
+/** Ends those that nobody needed. */
+export function dismissStandby(): void {
+  for (const thread of standby.splice(0)) void thread.worker.terminate();
+}
+
 export const spawnWorker: SpawnThread = (data) => {
-  shareCompileCache();
-  const worker = new Worker(WORKER, { workerData: data, name: `data-${data.thread}` });
-  let cause: Error | undefined;
-  worker.on('error', (error: unknown) => {
-    cause = error instanceof Error ? error : new Error(String(error));
-  });
+  const { worker, gone } = standby.find(({ isGone }) => !isGone) ?? new LaunchedThread();
+  const at = standby.findIndex((thread) => thread.worker === worker);
+  if (at !== -1) standby.splice(at, 1);
+  worker.postMessage(data);
   return {
     send: (message) => worker.postMessage(message),
     onMessage: (receive) => void worker.on('message', receive),
-    onExit: (gone) => void worker.once('exit', (code) => gone(cause ?? new Error(`exit code ${code}`))),
+    onExit: (listener) => void gone.then(listener),
     terminate: async () => void (await worker.terminate()),
   };
 };
+
+class LaunchedThread {
+  readonly worker: Worker;
+  readonly gone: Promise<Error>;
+  isGone = false;
+
+  constructor() {
+    shareCompileCache();
+    this.worker = new Worker(WORKER, { name: 'data' });
+    let cause: Error | undefined;
+    this.worker.on('error', (error: unknown) => {
+      cause = error instanceof Error ? error : new Error(String(error));
+    });
+    this.gone = new Promise((resolve) => {
+      this.worker.once('exit', (code) => {
+        this.isGone = true;
+        resolve(cause ?? new Error(`exit code ${code}`));
+      });
+    });
+  }
+}
 
 /** A restarted thread compiles nothing that was compiled before: 190 ms become 100. Only the variable reaches threads. */
 function shareCompileCache(): void {
