@@ -1,49 +1,33 @@
 /** One JSON line per exchange, at its end, also for refusals and for clients that left. Credentials are never in it. */
-import { fstatSync } from 'node:fs';
 import path from 'node:path';
-import pino, { type DestinationStream } from 'pino';
-import type { Random } from '../clock.ts';
+import type { Clock, Random } from '../clock.ts';
 import type { GatewayConfig } from '../config/schema.ts';
 import type { Exchange } from './exchange.ts';
+import { LineWriter } from './line-writer.ts';
 
-/** Lines of several threads meet in one pipe, where a write up to this size is not torn (PIPE_BUF, pipe(7)). */
-const PIPE_WRITE_BYTES = 4096;
-/** Appending to a file is never torn, so more can go at once. */
-const FILE_WRITE_BYTES = 64 * 1024;
-const STDOUT = 1;
-/** A reader that does not read costs lines, not memory. */
-const MAX_WAITING_BYTES = 8 * 1024 * 1024;
-const FLUSH_EVERY_MS = 500;
+/** As in pino's lines, which the control plane writes. */
+const INFO = 30;
 
 export class AccessLog {
-  readonly #log: pino.Logger;
-  readonly #destination: ReturnType<typeof pino.destination>;
+  readonly #lines: LineWriter;
   readonly #sample: number;
+  readonly #clock: Clock;
   readonly #random: Random;
 
-  /** @param dir what a relative file name is relative to. */
-  constructor(config: GatewayConfig['accessLog'], dir: string, random: Random) {
-    const writeBytes = config.file !== undefined || fstatSync(STDOUT).isFile() ? FILE_WRITE_BYTES : PIPE_WRITE_BYTES;
-    this.#destination = pino.destination({
-      dest: config.file === undefined ? STDOUT : path.resolve(dir, config.file),
-      sync: false,
-      minLength: writeBytes / 2,
-      maxWrite: writeBytes,
-      maxLength: MAX_WAITING_BYTES,
-      periodicFlush: FLUSH_EVERY_MS,
-      mkdir: true,
-    });
-    // A sink that is gone must not take the gateway with it.
-    this.#destination.on('error', () => {});
-    this.#log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, this.#destination as DestinationStream);
+  /** @param dir what a relative file name is relative to. @throws when the file cannot be opened. */
+  constructor(config: GatewayConfig['accessLog'], dir: string, clock: Clock, random: Random) {
+    this.#lines = new LineWriter(config.file === undefined ? undefined : path.resolve(dir, config.file), clock);
     this.#sample = config.sample;
+    this.#clock = clock;
     this.#random = random;
   }
 
   write(exchange: Exchange, durationMs: number): void {
     const { error, client, upstream } = exchange;
     if (error === undefined && this.#sample < 1 && this.#random() >= this.#sample) return;
-    this.#log.info({
+    const line = {
+      level: INFO,
+      time: new Date(this.#clock.wall()).toISOString(),
       event: 'request',
       requestId: exchange.id,
       client: exchange.clientAddress,
@@ -66,12 +50,13 @@ export class AccessLog {
       reason: error?.message,
       clientLeft: exchange.clientLeft ? true : undefined,
       userAgent: exchange.header('user-agent'),
-    });
+    };
+    this.#lines.write(`${JSON.stringify(line)}\n`);
   }
 
-  close(): void {
-    this.#destination.flushSync();
-    this.#destination.end();
+  /** Resolves when every line is written. */
+  close(): Promise<void> {
+    return this.#lines.close();
   }
 }
 

@@ -2,6 +2,7 @@
  * One data thread: it is told what to compile, when to serve it, where to listen and when to stop, and it answers. It
  * runs in a worker thread; everything it needs from outside comes through `ThreadData` and the line.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import pino, { type Logger } from 'pino';
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
 import { scanPlugins, type AnyPlugin } from '../extension.ts';
@@ -159,8 +160,10 @@ class DataPlane implements ListenerHost {
   }
 
   #openAccessLog({ settings: { accessLog }, dir }: Generation): void {
-    this.#accessLog?.close();
-    this.#accessLog = accessLog.enabled ? new AccessLog(accessLog, dir, this.context.random) : undefined;
+    void this.#accessLog?.close();
+    this.#accessLog = accessLog.enabled
+      ? new AccessLog(accessLog, dir, this.context.clock, this.context.random)
+      : undefined;
   }
 
   #discard(id: number): void {
@@ -190,11 +193,17 @@ class DataPlane implements ListenerHost {
         if (this.#inFlight > 0 && clock.now() < deadline) return;
         looking.cancel();
         const cut = this.#listeners.reduce((sum, listener) => sum + listener.cut(), 0);
-        this.#accessLog?.close();
-        this.#accessLog = undefined;
-        this.#line.send({ kind: 'drained', cut });
+        void this.#finish(cut);
       });
     });
+  }
+
+  async #finish(cut: number): Promise<void> {
+    // The sockets that were cut have yet to tell their exchanges, which have yet to be logged.
+    await nextTurn();
+    await this.#accessLog?.close();
+    this.#accessLog = undefined;
+    this.#line.send({ kind: 'drained', cut });
   }
 
   get #inFlight(): number {
