@@ -23,8 +23,8 @@ export class AccessLog {
   }
 
   write(exchange: Exchange, durationMs: number): void {
-    const { error, client, upstream } = exchange;
-    if (error === undefined && this.#sample < 1 && this.#random() >= this.#sample) return;
+    const { error, client, upstream, clientLeft } = exchange;
+    if (error === undefined && !clientLeft && this.#sample < 1 && this.#random() >= this.#sample) return;
     const line = {
       level: INFO,
       time: new Date(this.#clock.wall()).toISOString(),
@@ -48,7 +48,7 @@ export class AccessLog {
       consumer: exchange.consumer === '' ? undefined : exchange.consumer,
       error: error?.type,
       reason: error?.message,
-      clientLeft: exchange.clientLeft ? true : undefined,
+      clientLeft: clientLeft ? true : undefined,
       userAgent: exchange.header('user-agent'),
     };
     this.#lines.write(`${JSON.stringify(line)}\n`);

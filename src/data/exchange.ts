@@ -75,12 +75,20 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   upstreamMs = 0;
   bytesIn = 0;
   bytesOut = 0;
+  /** The client left before it had the whole answer. Known once the exchange has ended. */
+  clientLeft = false;
 
   readonly #context: DataContext;
   readonly #bytesReadBefore: number;
   #control: Control | null = null;
   readonly #answer: Answer;
   #lastByteAt = 0;
+  /** When the upstream had the whole request: from then on it may be waited for. */
+  #sentAt = 0;
+  /** Since when the upstream takes no more of the body; 0: it does. */
+  #blockedAt = 0;
+  /** For how long it has not, in all: no fault of the client's. */
+  #blockedMs = 0;
   #idleMs = 0;
   /** Whether `total` applies: not to event streams. */
   #bounded = true;
@@ -197,6 +205,24 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.#control = control;
   }
 
+  // --- the body on its way up ---
+
+  onUploadBlocked(): void {
+    this.#blockedAt = this.#context.clock.now();
+  }
+
+  onUploadResumed(): void {
+    if (this.#blockedAt > 0) this.#blockedMs += this.#context.clock.now() - this.#blockedAt;
+    this.#blockedAt = 0;
+  }
+
+  onUploadSent(): void {
+    this.#sentAt = this.#context.clock.now();
+    this.#context.wheel.set(this, this.#nextDue());
+  }
+
+  // --- the answer on its way down ---
+
   onInformation(status: number, fields: string[]): void {
     if (this.req.httpVersion === '1.0' || this.res.headersSent) return;
     const headers: Record<string, string | string[]> = {};
@@ -282,7 +308,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   #sendHead(): void {
     this.reply?.hijack();
     // A body that nobody will read stands between this answer and the next request: the connection ends here.
-    const isUnread = this.#hasBody && !this.req.complete;
+    const isUnread = this.#isUploading;
     if (isUnread || this.error?.close === true) this.client.closing = true;
     this.#answer.sendHead(isUnread || this.#context.draining);
   }
@@ -296,15 +322,26 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   /** The nearest moment at which something may be overdue. The wheel asks again then. */
   #nextDue(): number {
     const total = this.#bounded && this.rule.totalMs > 0 ? this.startedAt + this.rule.totalMs : Infinity;
-    const own = this.#lastByteAt === 0 ? this.startedAt + this.rule.headMs : this.#lastByteAt + this.#idleMs;
-    return Math.min(total, own, this.#bodyDue());
+    return Math.min(total, this.#answerDue(), this.#bodyDue());
+  }
+
+  /** Silence once the head is there; before that, what the head may take once the upstream has the whole request. */
+  #answerDue(): number {
+    if (this.#lastByteAt > 0) return this.#lastByteAt + this.#idleMs;
+    const { headMs } = this.rule;
+    if (this.#blockedAt > 0) return this.#blockedAt + headMs;
+    return this.#isUploading ? Infinity : Math.max(this.startedAt, this.#sentAt) + headMs;
   }
 
   /** A body may take ten seconds, and one more for each `minRate` bytes that came. */
   #bodyDue(): number {
-    if (!this.#hasBody || this.req.complete) return Infinity;
+    if (!this.#isUploading || this.#blockedAt > 0) return Infinity;
     const received = this.client.bytesRead - this.#bytesReadBefore;
-    return this.startedAt + BODY_GRACE_MS + (received / this.client.minRate) * 1000;
+    return this.startedAt + this.#blockedMs + BODY_GRACE_MS + (received / this.client.minRate) * 1000;
+  }
+
+  get #isUploading(): boolean {
+    return this.#hasBody && !this.req.complete;
   }
 
   override onDue(now: number): void {
@@ -333,21 +370,19 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   /** Called by the listener when the answer is closed: exactly once. */
   end(): void {
     this.#context.wheel.clear(this);
-    const left = !this.res.writableFinished;
-    if (left) {
+    if (!this.res.writableFinished) {
       this.#answered = true;
-      this.error ??= new GatewayError('connection_terminated', 'the client left before the answer was complete');
-      this.#abort(this.error);
+      this.clientLeft = this.error === undefined;
+      this.#abort(this.error ?? CLIENT_LEFT);
     }
+    // Answers that a hook gave through Fastify.
+    if (this.status === 0 && this.res.headersSent) this.status = this.res.statusCode;
     this.bytesIn = this.client.bytesRead - this.#bytesReadBefore;
     for (const concern of this.rule.endings) concern.onEnd!(this);
   }
-
-  /** Whether the client left before it had the whole answer. Known once the exchange has ended. */
-  get clientLeft(): boolean {
-    return !this.res.writableFinished;
-  }
 }
+
+const CLIENT_LEFT = new GatewayError('connection_terminated', 'the client left before the answer was complete');
 
 function flushHead(exchange: Exchange): void {
   exchange.flush();

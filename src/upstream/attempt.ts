@@ -61,13 +61,24 @@ class Attempt extends Deadline implements Call, Control {
   }
 
   start(): void {
-    const { clock, wheel, table, thread } = this.#context;
+    const { clock, table, thread } = this.#context;
     this.#startedAt = clock.now();
     table.begin(this.#endpoint.row, thread);
-    if (this.request.perTryMs > 0) wheel.set(this, this.#startedAt + this.request.perTryMs);
+    if (!this.#isStreamed) this.#setDeadline();
     this.#handler.onStart(this);
     // The handler may have given up at once: its client is gone.
     if (!this.#over) this.#endpoint.connections.start(this);
+  }
+
+  /** A body that the client is still sending delays the answer, and is no fault of the endpoint's. */
+  get #isStreamed(): boolean {
+    const { body } = this.request;
+    return body !== null && !Buffer.isBuffer(body);
+  }
+
+  #setDeadline(): void {
+    const { perTryMs } = this.request;
+    if (perTryMs > 0) this.#context.wheel.set(this, this.#context.clock.now() + perTryMs);
   }
 
   // --- Control ---
@@ -102,6 +113,13 @@ class Attempt extends Deadline implements Call, Control {
 
   get cancelled(): boolean {
     return this.#over;
+  }
+
+  onSent(): void {
+    if (!this.#isStreamed || this.#headAt > 0) return;
+    // From here on it is the endpoint that takes its time.
+    this.#startedAt = this.#context.clock.now();
+    this.#setDeadline();
   }
 
   onInformation(status: number, fields: string[]): void {

@@ -41,6 +41,8 @@ const stream: Answer = (_request, response) => {
   response.write('data: first\n\n');
 };
 
+const HEAD_LIMIT_MS = 500;
+
 beforeAll(async () => {
   upstream = await startUpstream('deadlines', byPath({ hang, slow: slow(200), large, digest, stream }));
   const pool = { endpoints: [upstream.url], health: { passive: false } };
@@ -51,7 +53,7 @@ beforeAll(async () => {
         pools: { deadlines: pool },
         routes: [
           { name: 'open', match: { path: '/*' }, pool: 'deadlines', limits: { body: 'none' } },
-          { name: 'short', match: { path: '/short/*' }, pool: 'deadlines', timeout: { head: '500ms' } },
+          { name: 'short', match: { path: '/short/*' }, pool: 'deadlines', timeout: { head: `${HEAD_LIMIT_MS}ms` } },
           { name: 'small', match: { path: '/small/*' }, pool: 'deadlines', limits: { body: '1KiB' } },
         ],
       },
@@ -114,7 +116,7 @@ describe('a client that says no more', () => {
   });
 
   it('in the middle of its body, gets 400 or the close, and the upstream no whole request', async () => {
-    const bytes = 'POST /echo HTTP/1.1\r\nHost: any.test\r\nContent-Length: 10\r\n\r\nhalf';
+    const bytes = 'POST /short/echo HTTP/1.1\r\nHost: any.test\r\nContent-Length: 10\r\n\r\nhalf';
     const { responses, closed } = await ask(gateway.port, bytes, { halfClose: true, answers: 0 });
     expect(responses.map(({ status }) => status).filter((status) => status !== 400)).toEqual([]);
     expect(closed).not.toBe('open');
@@ -192,5 +194,17 @@ describe('a large body', () => {
   it('of exactly the limit passes', async () => {
     const { responses } = await ask(gateway.port, request('POST', '/small/x', 'any.test', [], 'x'.repeat(1024)));
     expect(responses[0]?.status).toBe(200);
+  });
+});
+
+describe('a body that takes longer to come than the head may', () => {
+  it('is not held against the service: the head is waited for from the end of the body on', async () => {
+    const connection = await RawConnection.open(gateway.port);
+    connection.send('POST /short/echo HTTP/1.1\r\nHost: any.test\r\nContent-Length: 10\r\n\r\nfirst');
+    const start = performance.now();
+    await until(() => performance.now() - start > HEAD_LIMIT_MS * 1.5, 'longer than the head may take');
+    connection.send('later');
+    expect((await connection.answer()).status).toBe(200);
+    connection.close();
   });
 });

@@ -24,6 +24,7 @@ beforeAll(async () => {
         },
         routes: [
           { name: 'orders', match: { path: '/*' }, pool: 'orders' },
+          { name: 'old', match: { path: '/old' }, redirect: { path: '/new', status: 308 } },
           { name: 'dead', match: { path: '/dead' }, pool: 'dead', retry: { attempts: 1 } },
         ],
       },
@@ -71,6 +72,11 @@ it('of one that no upstream took: the error, its reason and the tries', async ()
 it('of one that was refused: why', async () => {
   await fetch(`${gateway.url}/large`, { method: 'PUT', body: 'x'.repeat(2 * 1024 * 1024) }).catch(() => {});
   expect(await lineOf('/large')).toMatchObject({ status: 413, error: 'http_request_denied', attempts: 0 });
+});
+
+it('of one that was answered here: with which status', async () => {
+  await fetch(`${gateway.url}/old`, { redirect: 'manual' });
+  expect(await lineOf('/old')).toMatchObject({ status: 308, route: 'old', attempts: 0 });
 });
 
 it('of one whose client left: that it left', async () => {

@@ -19,6 +19,8 @@ export interface Call {
   connection: Connection | null;
   /** Given up by its owner: a waiting call is then skipped. */
   readonly cancelled: boolean;
+  /** The upstream has the whole request. */
+  onSent(): void;
   onInformation(status: number, fields: string[]): void;
   onHead(status: number, fields: string[]): void;
   /** The bytes are ours only until this returns. */
@@ -161,14 +163,23 @@ export class Connection extends Deadline implements ResponseSink {
     const head = serialiseHead(request);
     if (body === null) {
       this.#socket.write(head, 'latin1');
+      this.#call?.onSent();
       return;
     }
     this.#socket.cork();
     this.#socket.write(head, 'latin1');
-    if (Buffer.isBuffer(body)) this.#socket.write(body);
-    else this.#body = new RequestBody(body, this.#socket, request, this.#onBodyRefused);
+    if (Buffer.isBuffer(body)) {
+      this.#socket.write(body);
+      this.#call?.onSent();
+    } else {
+      this.#body = new RequestBody(body, this.#socket, request, this.#onBodySent, this.#onBodyRefused);
+    }
     this.#socket.uncork();
   }
+
+  readonly #onBodySent = (): void => {
+    this.#call?.onSent();
+  };
 
   readonly #onBodyRefused = (error: GatewayError): void => {
     this.#fail(error);

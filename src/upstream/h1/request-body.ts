@@ -14,10 +14,21 @@ export class RequestBody {
   readonly #socket: Socket;
   readonly #chunked: boolean;
   readonly #most: number;
+  readonly #request: UpstreamRequest;
+  readonly #onSent: () => void;
   readonly #refuse: (error: GatewayError) => void;
   #bytes = 0;
+  #stopped = false;
 
-  constructor(source: Readable, socket: Socket, request: UpstreamRequest, refuse: (error: GatewayError) => void) {
+  constructor(
+    source: Readable,
+    socket: Socket,
+    request: UpstreamRequest,
+    onSent: () => void,
+    refuse: (error: GatewayError) => void,
+  ) {
+    this.#request = request;
+    this.#onSent = onSent;
     this.#source = source;
     this.#socket = socket;
     this.#chunked = request.contentLength === undefined;
@@ -26,6 +37,7 @@ export class RequestBody {
     // What has already been read leaves with the head, in one write.
     const ready = source.read() as Buffer | null;
     if (ready !== null) this.#onData(ready);
+    if (this.#stopped) return;
     source.on('data', this.#onData);
     source.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);
@@ -35,6 +47,7 @@ export class RequestBody {
 
   /** Lets go of both sides; the rest of the body stays with the client. */
   stop(): void {
+    this.#stopped = true;
     this.#source.off('data', this.#onData);
     this.#source.off('end', this.#onEnd);
     this.#socket.off('drain', this.#onDrain);
@@ -44,6 +57,7 @@ export class RequestBody {
   readonly #onData = (chunk: Buffer): void => {
     this.#bytes += chunk.length;
     if (this.#bytes > this.#most) {
+      this.stop();
       this.#refuse(
         new GatewayError('http_request_denied', `request body over ${this.#most} bytes`, {
           status: 413,
@@ -53,7 +67,9 @@ export class RequestBody {
       );
       return;
     }
-    if (!this.#write(chunk)) this.#source.pause();
+    if (this.#write(chunk)) return;
+    this.#source.pause();
+    this.#request.exchange.onUploadBlocked();
   };
 
   #write(chunk: Buffer): boolean {
@@ -67,12 +83,16 @@ export class RequestBody {
   }
 
   readonly #onDrain = (): void => {
-    if (!this.finished) this.#source.resume();
+    if (this.finished) return;
+    this.#request.exchange.onUploadResumed();
+    this.#source.resume();
   };
 
   readonly #onEnd = (): void => {
     if (this.#chunked) this.#socket.write('0\r\n\r\n', 'latin1');
     this.finished = true;
     this.stop();
+    this.#request.exchange.onUploadSent();
+    this.#onSent();
   };
 }
