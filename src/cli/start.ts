@@ -24,11 +24,15 @@ export async function start(dir: string): Promise<Outcome> {
   }
 }
 
-/** The data threads load their code while the control plane loads its own and reads the configuration. */
+/**
+ * The data threads load their code while the control plane loads its own and reads the configuration: one at first, or
+ * they would only take the processors from it.
+ */
 async function begin(dir: string): Promise<Gateway> {
-  launchAhead(process.platform === 'linux' ? availableParallelism() : 1);
+  launchAhead(1);
   try {
     const { startGateway } = await import('../control/gateway.ts');
+    launchAhead(process.platform === 'linux' ? availableParallelism() : 1);
     return await startGateway({ dir });
   } finally {
     dismissStandby();
