@@ -63,6 +63,12 @@ describe('the admin server without a token', () => {
     expect(guard(get('/pools'))).toMatchObject({ status: 421 });
   });
 
+  it('tells a balancer whether it is ready, under any name and under none', () => {
+    const guard = createGuard('127.0.0.1', undefined);
+    expect(guard(get('/readyz'))).toBeUndefined();
+    expect(guard(get('/livez', { host: 'gateway-1.internal' }))).toBeUndefined();
+  });
+
   it('answers as the name that it was given', () => {
     expect(createGuard('localhost', undefined)(get('/pools', { host: 'localhost' }))).toBeUndefined();
   });

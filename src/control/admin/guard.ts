@@ -29,8 +29,10 @@ export function createGuard(host: string, token: string | undefined): Guard {
     if (method !== 'GET' && method !== 'HEAD' && headers.origin !== undefined) {
       return { status: 403, detail: 'requests that a web page makes are refused' };
     }
+    // Balancers ask without a Host (HAProxy's httpchk speaks HTTP/1.0), or under any name.
+    if (OPEN_PATHS.has(path)) return undefined;
     if (isToken !== undefined) {
-      if (OPEN_PATHS.has(path) || isToken(headers.authorization)) return undefined;
+      if (isToken(headers.authorization)) return undefined;
       return { status: 401, detail: 'a bearer token is required: the one of admin.token in gateway.yaml' };
     }
     // DNS rebinding: a foreign page reaches loopback under its own name. With a token this is moot, the page has none.
