@@ -364,7 +364,7 @@ describe('a client that leaves', () => {
     retry.create(DEFAULTS, context).layer!(holding)(new Scripted([200], { clock }).request, heard);
     heard.control!.abort(CLIENT_LEFT);
     const reasons: GatewayError[] = [];
-    begin({ pause() {}, resume() {}, abort: (reason) => reasons.push(reason) });
+    begin({ pause() {}, resume() {}, keepBytes: () => () => {}, abort: (reason) => reasons.push(reason) });
     expect(reasons).toEqual([CLIENT_LEFT]);
     expect(heard.events).toEqual(['start', 'error connection_terminated']);
   });

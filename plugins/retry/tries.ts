@@ -137,6 +137,10 @@ export class Tries implements ResponseHandler, Control {
 
   // --- control of the whole ---
 
+  keepBytes(): () => void {
+    return this.#control!.keepBytes();
+  }
+
   pause(): void {
     this.#control?.pause();
   }

@@ -3,9 +3,13 @@
  * an answer that is whole at once, and small, is a single write.
  */
 import type { ServerResponse } from 'node:http';
+import type { Control } from './dispatch.ts';
 
 /** A complete answer up to this size leaves in one write, head and body as one string. */
 const ONE_WRITE_BYTES = 16 * 1024;
+
+/** Below this a copy costs less than a buffer that is not free for the next read. */
+const KEEP_FROM_BYTES = 16 * 1024;
 
 const EVENT_STREAM = 'text/event-stream';
 
@@ -67,9 +71,10 @@ export class Answer {
   }
 
   /** @returns whether the client takes more; if not, `onceDrained` says when. */
-  write(bytes: Buffer): boolean {
-    // The connection reuses its bytes, and the client's side may keep them for a while.
-    return this.#res.write(Buffer.from(bytes));
+  write(bytes: Buffer, upstream: Control): boolean {
+    // The connection reads over its bytes, and the client's side may need them for a while.
+    if (bytes.length < KEEP_FROM_BYTES) return this.#res.write(Buffer.from(bytes));
+    return this.#res.write(bytes, upstream.keepBytes());
   }
 
   onceDrained(resume: () => void): void {

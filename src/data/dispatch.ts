@@ -38,6 +38,8 @@ export interface UpstreamRequest {
 export interface Control {
   pause(): void;
   resume(): void;
+  /** Within `onData`: its bytes may be used until what this returns is called. */
+  keepBytes(): () => void;
   /** Ends the attempt and closes its connection. The handler then hears `onError(reason)`, unless it has heard its end. */
   abort(reason: GatewayError): void;
 }
@@ -49,7 +51,7 @@ export interface ResponseHandler {
   onInformation(status: number, fields: string[]): void;
   /** The head. `fields` is flat, ours to change, without hop-by-hop fields. */
   onHead(status: number, fields: string[]): void;
-  /** The bytes are the connection's own: copy what outlives the call. */
+  /** The bytes are the connection's own: copy what outlives the call, or keep them (`Control.keepBytes`). */
   onData(chunk: Buffer): void;
   /** @param trailers flat; undefined when there are none. */
   onEnd(trailers: string[] | undefined): void;

@@ -249,7 +249,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.#lastByteAt = this.#context.clock.now();
     if (this.#answer.keepWhole(bytes)) return;
     if (this.#answer.isHeld) this.#sendHead();
-    if (this.#answer.write(bytes)) return;
+    if (this.#answer.write(bytes, this.#control!)) return;
     this.#control?.pause();
     this.#answer.onceDrained(this.#onDrain);
   }

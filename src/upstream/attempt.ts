@@ -83,6 +83,10 @@ class Attempt extends Deadline implements Call, Control {
 
   // --- Control ---
 
+  keepBytes(): () => void {
+    return this.connection!.keepBytes();
+  }
+
   pause(): void {
     this.connection?.pause();
   }

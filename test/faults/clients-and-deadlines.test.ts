@@ -35,6 +35,24 @@ const digest: Answer = (incoming, response) => {
   incoming.on('end', () => response.end(JSON.stringify({ length, sha256: hash.digest('hex') })));
 };
 
+/** More than the kernel buffers, and no two places alike; by its query with a length or in chunks. */
+const PATTERN = Buffer.alloc(
+  4 * MIB,
+  Buffer.from(Uint32Array.from({ length: MIB / 4 }, (_, at) => at * 2_654_435_761).buffer),
+);
+const pattern: Answer = (incoming, response) => {
+  if (incoming.url!.endsWith('length')) response.setHeader('content-length', PATTERN.length);
+  let at = 0;
+  // In pieces smaller than what is read at once, so that a client's side still holds one while the next is read.
+  const write = (): void => {
+    if (at >= PATTERN.length) return void response.end();
+    const more = response.write(PATTERN.subarray(at, (at += 30_000)));
+    if (more) setImmediate(write);
+    else response.once('drain', write);
+  };
+  write();
+};
+
 /** A first event, then silence. */
 const stream: Answer = (_request, response) => {
   response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -44,7 +62,7 @@ const stream: Answer = (_request, response) => {
 const HEAD_LIMIT_MS = 500;
 
 beforeAll(async () => {
-  upstream = await startUpstream('deadlines', byPath({ hang, slow: slow(200), large, digest, stream }));
+  upstream = await startUpstream('deadlines', byPath({ hang, slow: slow(200), large, digest, pattern, stream }));
   const pool = { endpoints: [upstream.url], health: { passive: false } };
   gateway = await gatewayFixture({
     gateway: { accessLog: { enabled: false } },
@@ -176,6 +194,19 @@ describe('a large body', () => {
   it('comes down unharmed', async () => {
     const response = await fetch(`${gateway.url}/large`);
     expect((await response.arrayBuffer()).byteLength).toBe(64 * MIB);
+  });
+
+  it('comes down unharmed to many at once, each as fast as it reads', async () => {
+    const downloads = Array.from({ length: 6 }, async (_, at) => {
+      const response = await fetch(`${gateway.url}/pattern?${at % 2 === 0 ? 'length' : 'chunks'}`);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of response.body!) {
+        chunks.push(chunk);
+        for (let turn = 0; turn < 20 * at; turn++) await new Promise(setImmediate);
+      }
+      return Buffer.concat(chunks);
+    });
+    for (const body of await Promise.all(downloads)) expect(body.equals(PATTERN)).toBe(true);
   });
 
   it.each([

@@ -127,6 +127,10 @@ export class ScriptedTry implements Control {
 
   resume(): void {}
 
+  keepBytes(): () => void {
+    return () => {};
+  }
+
   abort(reason: GatewayError): void {
     if (this.#over) return;
     this.#over = true;

@@ -9,6 +9,7 @@ import { Deadline } from '../../timer-wheel.ts';
 import type { UpstreamRequest } from '../../data/dispatch.ts';
 import { badAnswer, brokenConnection, connectFault, connectTimeout } from '../faults.ts';
 import type { Connections } from './connections.ts';
+import { ReadBuffer } from './read-buffer.ts';
 import { RequestBody } from './request-body.ts';
 import { ResponseParser, type ResponseSink } from './response-parser.ts';
 
@@ -29,10 +30,6 @@ export interface Call {
   onFailure(error: GatewayError): void;
 }
 
-const READ_BYTES = 64 * 1024;
-/** Reads are handled before the next one starts, so all connections of a thread share one buffer. */
-let readBuffer: Buffer | undefined;
-
 export class Connection extends Deadline implements ResponseSink {
   readonly #owner: Connections;
   readonly #socket: net.Socket;
@@ -42,6 +39,8 @@ export class Connection extends Deadline implements ResponseSink {
   #connected = false;
   #closed = false;
   #served = 0;
+  /** Undefined over TLS, where each chunk is its own. */
+  #readBuffer: ReadBuffer | undefined;
   /** The answer is whole and allows another call; set until the bytes just read are used up. */
   #released = false;
 
@@ -85,9 +84,18 @@ export class Connection extends Deadline implements ResponseSink {
     this.#socket.resume();
   }
 
+  /** Lets the bytes of the `onBody` under way outlive it. @returns what ends that. */
+  keepBytes(): () => void {
+    const buffer = this.#readBuffer;
+    if (buffer === undefined) return ownBytes;
+    buffer.keep();
+    return buffer.release;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#readBuffer?.disconnect();
     this.#parser.stop();
     this.#body?.stop();
     this.#body = null;
@@ -105,7 +113,6 @@ export class Connection extends Deadline implements ResponseSink {
   // --- opening ---
 
   #connectTcp(): net.Socket {
-    readBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
     const socket = net.connect({
       host: this.#owner.host,
       port: this.#owner.port,
@@ -113,7 +120,7 @@ export class Connection extends Deadline implements ResponseSink {
       keepAlive: true,
       // Straight from the kernel into one buffer: no stream, no allocation per read.
       onread: {
-        buffer: readBuffer,
+        buffer: this.#nextReadBuffer,
         callback: (length, buffer) => {
           this.#read((buffer as Buffer).subarray(0, length));
           return true;
@@ -123,6 +130,15 @@ export class Connection extends Deadline implements ResponseSink {
     socket.on('connect', this.#onConnected);
     return socket;
   }
+
+  /** Asked for before the first read and after each: nothing means the same again. */
+  readonly #nextReadBuffer = (): Buffer => {
+    const buffer = this.#readBuffer;
+    if (buffer !== undefined && !buffer.isKept) return SAME_AGAIN;
+    buffer?.disconnect();
+    this.#readBuffer = ReadBuffer.take();
+    return this.#readBuffer.bytes;
+  };
 
   #connectTls(options: tls.ConnectionOptions): net.Socket {
     const session = this.#owner.session;
@@ -263,6 +279,11 @@ export class Connection extends Deadline implements ResponseSink {
     this.#fail(brokenConnection(this.#owner.url, this.#parser.started));
   };
 }
+
+/** What Node takes for "no other buffer"; its types know only buffers. */
+const SAME_AGAIN = undefined as unknown as Buffer;
+
+function ownBytes(): void {}
 
 /** The request line and fields. Framing is written here alone, from what the body is. */
 function serialiseHead(request: UpstreamRequest): string {
