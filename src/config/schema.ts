@@ -147,7 +147,12 @@ export const ListenerLimitsSchema = settings(
     requestTimeout: Duration('Until a request’s body is there (408).', '60s'),
     minRate: Size('Slowest body accepted, per second, after its first ten seconds (408).', '512B'),
     keepAlive: Duration('An idle client connection is closed after this; keep it above the balancer’s own.', '65s'),
-    connections: Type.Integer({ minimum: 1, default: 10_000, description: 'Client connections, over all threads.' }),
+    connections: Type.Integer({
+      minimum: 1,
+      default: 10_000,
+      description:
+        'Client connections, over all threads; fewer where the process may not open that many files (90 % of its limit).',
+    }),
     connectionsPerClient: Type.Integer({
       minimum: 1,
       default: 200,

@@ -11,6 +11,7 @@ import type { ConnectionTable } from '../memory/connection-table.ts';
 import { ERROR_TYPES } from '../memory/metric-table.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { DataContext } from './context.ts';
+import { descriptorOf, HIGHEST_DESCRIPTOR } from './descriptors.ts';
 import { Exchange, type Destination } from './exchange.ts';
 import { addForwarding, findClientAddress, RequestIds } from './forwarding.ts';
 import type { Generation } from './generation.ts';
@@ -142,20 +143,23 @@ export class Listener {
       context.metrics.downstreamClosed();
     });
     socket.on('end', () => this.#onHalfClose(client));
-    const crowded = connections.total > limits.connections;
-    if (crowded || (!client.trusted && connections.ofAddress(client.address) > limits.connectionsPerClient)) {
-      const what = crowded ? 'connections' : 'connectionsPerClient';
-      socket.end(
-        problemBytes(
-          new GatewayError('connection_limit_reached', `limits.${what} reached by ${client.address}`, {
-            detail: `Too many connections (limits.${what}).`,
-            retryAfterSeconds: 1,
-          }),
-        ),
-      );
-      socket.destroySoon();
-    }
+    const full = this.#fullness(client);
+    if (full === undefined) return;
+    const detail = `Too many connections (${full}).`;
+    const refusal = { detail, retryAfterSeconds: 1 };
+    socket.end(problemBytes(new GatewayError('connection_limit_reached', `${full}: ${client.address}`, refusal)));
+    socket.destroySoon();
   };
+
+  /** Which limit the connection that was just taken is beyond. */
+  #fullness(client: ClientConnection): string | undefined {
+    const { connections } = this.#host;
+    const { limits } = this.#config;
+    if (connections.total > limits.connections) return 'limits.connections';
+    if (descriptorOf(client.socket) > HIGHEST_DESCRIPTOR) return 'open files of the process';
+    const isCounted = !client.trusted && connections.ofAddress(client.address) > limits.connectionsPerClient;
+    return isCounted ? 'limits.connectionsPerClient' : undefined;
+  }
 
   /**
    * The client has closed its half. One that only has nothing more to ask waits for its answer; one that has left resets

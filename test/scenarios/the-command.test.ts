@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { aya, configDirectory, FREE_PORTS, ready, spawnAya, type Command } from '../support/command.ts';
+import { RawConnection, request } from '../support/raw-client.ts';
 import { until, within } from '../support/until.ts';
 import { byPath, hang, slow, startUpstream, type Upstream } from '../support/upstream.ts';
 
@@ -49,6 +50,24 @@ describe('aya start', () => {
     expect(err).toContain(`${join(dir, 'routes.d/a.yaml')}:2:`);
     expect(err).toContain(`${join(dir, 'routes.d/b.yaml')}:2:`);
     expect(err).not.toContain('    at ');
+  });
+
+  it('that may open few files refuses clients before it runs out of them, and serves those it has', async () => {
+    const upstream = await startUpstream('one');
+    const dir = await configDirectory({
+      'gateway.yaml': { ...FREE_PORTS, accessLog: { enabled: false } },
+      'routes.d/a.yaml': { pools: { a: { endpoints: [upstream.url] } }, routes: [{ name: 'a', pool: 'a' }] },
+    });
+    const { url } = await ready(spawnAya(['start', dir], { openFiles: 128 }));
+    const port = Number(new URL(url).port);
+    const connections = await Promise.all(Array.from({ length: 128 }, () => RawConnection.open(port)));
+    const refused = () => connections.filter(({ received }) => received.includes('open files of the process'));
+    await until(() => refused().length > 10, 'refusals');
+    const served = connections.find((connection) => !refused().includes(connection))!;
+    served.send(request('GET', '/x', 'any.test'));
+    expect((await served.answer()).status).toBe(200);
+    for (const connection of connections) connection.close();
+    await until(async () => (await fetch(url).catch(() => undefined))?.status === 200, 'room again');
   });
 
   it('says with one line that it cannot have its port', async () => {

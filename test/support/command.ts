@@ -31,12 +31,16 @@ export interface CommandOptions {
   /** Default: the source. */
   readonly main?: string;
   readonly cwd?: string;
+  /** Files and sockets that the process may have open. */
+  readonly openFiles?: number;
 }
 
 /** Starts `aya …` without waiting for it. */
-export function spawnAya(args: readonly string[], { main = MAIN, cwd }: CommandOptions = {}): Command {
+export function spawnAya(args: readonly string[], { main = MAIN, cwd, openFiles }: CommandOptions = {}): Command {
   const { FORCE_COLOR: _, ...env } = process.env;
-  const child = spawn(process.execPath, [main, ...args], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const limit = openFiles === undefined ? '' : `ulimit -n ${openFiles}; `;
+  const argv = ['-c', `${limit}exec "$@"`, 'sh', process.execPath, main, ...args];
+  const child = spawn('/bin/sh', argv, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
