@@ -221,6 +221,7 @@ export class Listener {
 
   readonly #onClose = closeOf((exchange) => {
     if (exchange.client.exchange === exchange) exchange.client.exchange = null;
+    exchange.client.expectsContinue = false;
     exchange.end();
     this.#host.context.metrics.inFlight(-1);
     this.#host.onEnd(exchange);

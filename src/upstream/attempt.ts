@@ -187,7 +187,7 @@ class Attempt extends Deadline implements Call, Control {
     const { passive } = this.request.pool;
     if (passive === false) return;
     const failures = this.#context.table.addFailure(this.#endpoint.row);
-    if (failures % passive.consecutiveFailures === 0 || failures === passive.consecutiveFailures) {
+    if (failures % passive.consecutiveFailures === 0) {
       this.#context.suspect(this.#endpoint.row, failures, error === undefined ? `status ${this.#status}` : error.type);
     }
   }

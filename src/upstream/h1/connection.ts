@@ -244,6 +244,8 @@ export class Connection extends Deadline implements ResponseSink {
 
   #becomeIdle(): void {
     this.#released = false;
+    // The last bytes of an answer may have filled the client's side: whoever is carried next must be heard all the same.
+    if (this.#socket.isPaused()) this.#socket.resume();
     this.#owner.onIdle(this);
   }
 
