@@ -115,10 +115,6 @@ class Attempt extends Deadline implements Call, Control {
 
   // --- Call ---
 
-  get cancelled(): boolean {
-    return this.#over;
-  }
-
   onSent(): void {
     if (!this.#isStreamed || this.#headAt > 0) return;
     // From here on it is the endpoint that takes its time.
@@ -159,7 +155,8 @@ class Attempt extends Deadline implements Call, Control {
   #letGo(): void {
     const { connection } = this;
     this.connection = null;
-    connection?.abandon();
+    if (connection === null) this.#endpoint.connections.forget(this);
+    else connection.abandon();
   }
 
   /** Exactly once. @param error why there is no whole answer; undefined also when the client left. */

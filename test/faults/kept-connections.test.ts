@@ -3,6 +3,9 @@ import net, { type AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
 import { cleanup } from '../support/cleanup.ts';
 import { gatewayFixture } from '../support/gateway.ts';
+import { RawConnection, request } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+import { byPath, hang, startUpstream } from '../support/upstream.ts';
 
 const READ_BYTES = 64 * 1024;
 
@@ -34,4 +37,36 @@ it('after an answer whose last bytes the client’s side asked to wait for', asy
     expect((await response.arrayBuffer()).byteLength).toBe(length);
   }
   expect(connections).toBe(1);
+});
+
+it('whoever leaves the queue for one leaves a free place', async () => {
+  const upstream = await startUpstream('one', byPath({ hang }));
+  const gateway = await gatewayFixture({
+    files: {
+      'one.yaml': {
+        pools: { one: { endpoints: [upstream.url], connections: { max: 1, pending: 1 } } },
+        routes: [{ name: 'one', pool: 'one', retry: false }],
+      },
+    },
+  });
+  const inFlight = async () => {
+    const { body } = await gateway.admin('/pools');
+    return (JSON.parse(body) as { pools: { endpoints: { inFlight: number }[] }[] }).pools[0]!.endpoints[0]!.inFlight;
+  };
+  const ask = async (path: string) => {
+    const connection = await RawConnection.open(gateway.port);
+    connection.send(request('GET', path, 'any.test'));
+    return connection;
+  };
+  const first = await ask('/hang');
+  await until(() => upstream.requests === 1, 'the first at the upstream');
+  const second = await ask('/hang');
+  await until(async () => (await inFlight()) === 2, 'the second in the queue');
+  second.reset();
+  await until(async () => (await inFlight()) === 1, 'the second gone');
+  const third = await ask('/x');
+  await until(async () => (await inFlight()) === 2, 'the third in the queue');
+  first.reset();
+  expect((await third.answer()).status).toBe(200);
+  third.close();
 });

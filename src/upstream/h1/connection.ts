@@ -18,8 +18,6 @@ export interface Call {
   readonly request: UpstreamRequest;
   /** Set while a connection carries it. */
   connection: Connection | null;
-  /** Given up by its owner: a waiting call is then skipped. */
-  readonly cancelled: boolean;
   /** The upstream has the whole request. */
   onSent(): void;
   onInformation(status: number, fields: string[]): void;

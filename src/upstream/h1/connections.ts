@@ -72,6 +72,12 @@ export class Connections {
       );
   }
 
+  /** The call's owner has given up before a connection was free: its place in the queue is another's. */
+  forget(call: Call): void {
+    const at = this.#waiting.indexOf(call);
+    if (at !== -1) this.#waiting.splice(at, 1);
+  }
+
   /** Takes new settings after a reload; connections that are over a lower limit are let go as they become idle. */
   configure(settings: ConnectionsConfig, limits: ResponseLimits): void {
     this.settings = settings;
@@ -98,7 +104,7 @@ export class Connections {
   }
 
   onIdle(connection: Connection): void {
-    const next = this.#nextWaiting();
+    const next = this.#waiting.shift();
     if (next !== undefined) {
       connection.carry(next);
     } else if (this.#retired || this.#open > this.#max) {
@@ -115,7 +121,7 @@ export class Connections {
     const at = this.#idle.lastIndexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
     if (this.#open >= this.#max) return;
-    const next = this.#nextWaiting();
+    const next = this.#waiting.shift();
     if (next !== undefined) this.#openFor(next);
   }
 
@@ -130,12 +136,5 @@ export class Connections {
   #openFor(call: Call): void {
     this.#open++;
     new Connection(this, call);
-  }
-
-  #nextWaiting(): Call | undefined {
-    for (;;) {
-      const call = this.#waiting.shift();
-      if (call === undefined || !call.cancelled) return call;
-    }
   }
 }
