@@ -23,66 +23,9 @@ export const ERROR_TYPES = Object.keys(CATALOGUE) as ErrorType[];
 const CLIENT_GONE = 499;
 /** Final codes of the IANA registry (RFC 9110 §16.2) have a cell each; all others share the last. */
 const CODES = [
-  101,
-  200,
-  201,
-  202,
-  203,
-  204,
-  205,
-  206,
-  207,
-  208,
-  226,
-  300,
-  301,
-  302,
-  303,
-  304,
-  305,
-  307,
-  308,
-  400,
-  401,
-  402,
-  403,
-  404,
-  405,
-  406,
-  407,
-  408,
-  409,
-  410,
-  411,
-  412,
-  413,
-  414,
-  415,
-  416,
-  417,
-  418,
-  421,
-  422,
-  423,
-  424,
-  425,
-  426,
-  428,
-  429,
-  431,
-  451,
-  CLIENT_GONE,
-  500,
-  501,
-  502,
-  503,
-  504,
-  505,
-  506,
-  507,
-  508,
-  510,
-  511,
+  101, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308, 400, 401, 402, 403,
+  404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418, 421, 422, 423, 424, 425, 426, 428, 429,
+  431, 451, 499, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511,
 ] as const;
 const OTHER_CODE = CODES.length;
 
@@ -105,8 +48,16 @@ const THREAD = {
   heapUsedBytes: 8,
   heapLimitBytes: 9,
   generation: 10,
+  storeDown: 11,
+  storeAnswered: 12,
+  storeFailed: 13,
+  limitLeased: 14,
+  limitAsked: 15,
+  limitFailedOver: 16,
 } as const;
-const THREAD_CELLS = 16;
+const THREAD_CELLS = 24;
+/** What has happened has happened, whatever became of the thread; all else is as it is now. */
+const THREAD_COUNTERS = /Opened$|^store(Answered|Failed)$|^limit/;
 
 /** Cells of a route; the codes last. */
 const BUCKETS = 0;
@@ -241,7 +192,7 @@ export class MetricTable {
   /** Takes back what a thread that died had open. Its counters stay: what happened has happened. */
   forgetThread(thread: number): void {
     const region = this.#regions[thread]!;
-    for (const [name, cell] of Object.entries(THREAD)) if (!name.endsWith('Opened')) region[cell] = 0;
+    for (const [name, cell] of Object.entries(THREAD)) if (!THREAD_COUNTERS.test(name)) region[cell] = 0;
     for (let row = 0; row < this.buffers.endpoints; row++) {
       const cell = this.#endpointsAt + row * ENDPOINT_CELLS + CONNECTIONS_NOW;
       // Reading a page that was never written costs no memory, writing a zero to it would.
@@ -333,6 +284,30 @@ export class MetricWriter {
   heap(usedBytes: number, limitBytes: number): void {
     this.#cells[THREAD.heapUsedBytes] = usedBytes;
     this.#cells[THREAD.heapLimitBytes] = limitBytes;
+  }
+
+  storeUp(isUp: boolean): void {
+    this.#cells[THREAD.storeDown] = isUp ? 0 : 1;
+  }
+
+  /** The end of a round trip to the store. */
+  storeAsked(isAnswered: boolean): void {
+    this.#cells[isAnswered ? THREAD.storeAnswered : THREAD.storeFailed]! += 1;
+  }
+
+  /** A shared limit decided from what the thread had. */
+  limitLeased(): void {
+    this.#cells[THREAD.limitLeased]! += 1;
+  }
+
+  /** It asked the store. */
+  limitAsked(): void {
+    this.#cells[THREAD.limitAsked]! += 1;
+  }
+
+  /** It decided without the store. */
+  limitFailedOver(): void {
+    this.#cells[THREAD.limitFailedOver]! += 1;
   }
 
   /** The number of the generation that new requests get. */
