@@ -48,6 +48,8 @@ export interface GatewayErrorOptions {
   readonly retryAfterSeconds?: number;
   /** Further response fields, flat: name, value, … */
   readonly fields?: readonly string[];
+  /** Further members of the problem (RFC 9457 §3.2). */
+  readonly extensions?: Readonly<Record<string, unknown>>;
   /** The client's connection must not be used again: what follows on it cannot be trusted. */
   readonly close?: boolean;
   readonly cause?: unknown;
@@ -60,6 +62,7 @@ export class GatewayError extends Error {
   readonly detail: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly fields: readonly string[];
+  readonly extensions: Readonly<Record<string, unknown>> | undefined;
   readonly close: boolean;
 
   /** @param message for the log: a lower-case sentence with the thing in it. */
@@ -70,6 +73,7 @@ export class GatewayError extends Error {
     this.detail = options.detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.fields = options.fields ?? [];
+    this.extensions = options.extensions;
     this.close = options.close ?? false;
   }
 

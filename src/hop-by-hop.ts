@@ -36,16 +36,19 @@ export const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
  * Drops what Connection names. Nearly always it names nothing but `keep-alive` or `close`.
  * @param fields flat: name, value … changed in place.
  * @param from where to begin; what stands before is ours.
+ * @returns whether any was dropped.
  */
-export function dropNamed(fields: string[], connection: string, from: number): void {
-  if (connection === 'keep-alive' || connection === 'close') return;
+export function dropNamed(fields: string[], connection: string, from: number): boolean {
+  if (connection === 'keep-alive' || connection === 'close') return false;
   const named = new Set(
     connection
       .toLowerCase()
       .split(',')
       .map((name) => name.trim()),
   );
-  for (let at = fields.length - 2; at >= from; at -= 2) {
+  const before = fields.length;
+  for (let at = before - 2; at >= from; at -= 2) {
     if (named.has(fields[at]!.toLowerCase())) fields.splice(at, 2);
   }
+  return fields.length < before;
 }

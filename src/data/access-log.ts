@@ -46,10 +46,12 @@ export class AccessLog {
       bytesIn: exchange.bytesIn,
       bytesOut: exchange.bytesOut,
       consumer: exchange.consumer === '' ? undefined : exchange.consumer,
+      principal: exchange.principal?.subject,
+      auth: exchange.principal?.method,
       error: error?.type,
       reason: error?.message,
       clientLeft: clientLeft ? true : undefined,
-      userAgent: exchange.header('user-agent'),
+      userAgent: printable(exchange.header('user-agent')),
     };
     this.#lines.write(`${JSON.stringify(line)}\n`);
   }
@@ -58,6 +60,14 @@ export class AccessLog {
   close(): Promise<void> {
     return this.#lines.close();
   }
+}
+
+const CONTROL = /[\x7f-\x9f]/;
+const EACH_CONTROL = /[\x7f-\x9f]/g;
+
+/** JSON escapes control characters below a space; those above ASCII would still steer a terminal. */
+function printable(text: string | undefined): string | undefined {
+  return text !== undefined && CONTROL.test(text) ? text.replace(EACH_CONTROL, '?') : text;
 }
 
 function rounded(ms: number): number {

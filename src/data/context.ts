@@ -2,8 +2,12 @@
 import type { Logger } from 'pino';
 import type { Random } from '../clock.ts';
 import type { AnyPlugin } from '../extension.ts';
+import type { Limits } from '../limits/limiter.ts';
+import type { CounterTable } from '../memory/counter-table.ts';
 import type { UpstreamContext } from '../upstream/attempt.ts';
 import type { BalancerDefinition } from '../upstream/endpoint.ts';
+import type { StoredConsumers } from './consumers.ts';
+import type { Documents } from './documents.ts';
 
 export interface DataContext extends UpstreamContext {
   readonly threads: number;
@@ -12,6 +16,13 @@ export interface DataContext extends UpstreamContext {
   /** Installed plugins, in the order of the path. */
   readonly plugins: readonly AnyPlugin[];
   readonly balancers: ReadonlyMap<string, BalancerDefinition>;
+  readonly consumers: StoredConsumers;
+  readonly documents: Documents;
+  readonly limits: Limits;
+  /** What plugins count. */
+  readonly counters: CounterTable;
+  /** What TLS session tickets are sealed with: the same in every thread. */
+  readonly ticketSecret: Uint8Array;
   /** Answers ask clients to close their connections. */
   draining: boolean;
 }

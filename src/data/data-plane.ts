@@ -5,8 +5,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import pino, { type Logger } from 'pino';
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
-import { scanPlugins, type AnyPlugin } from '../extension.ts';
+import { countersOf, scanPlugins, type AnyPlugin } from '../extension.ts';
+import { leaseFromRedis, type RedisLeases } from '../limits/leased-redis.ts';
+import { MemoryLimits } from '../limits/memory-limits.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
+import { CounterTable } from '../memory/counter-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { ERROR_TYPES, MetricTable } from '../memory/metric-table.ts';
 import { TimerWheel } from '../timer-wheel.ts';
@@ -15,7 +18,9 @@ import type { BalancerDefinition } from '../upstream/endpoint.ts';
 import { EndpointStore } from '../upstream/endpoint-store.ts';
 import { LatencyAverages } from '../upstream/latency.ts';
 import { AccessLog } from './access-log.ts';
+import { StoredConsumers } from './consumers.ts';
 import type { DataContext } from './context.ts';
+import { Documents } from './documents.ts';
 import type { Exchange } from './exchange.ts';
 import { buildGeneration, type Generation } from './generation.ts';
 import { Listener, type ListenerHost } from './listener.ts';
@@ -58,6 +63,7 @@ class DataPlane implements ListenerHost {
   readonly noRoute: Rule;
   readonly #line: Line<FromThread, ToThread>;
   readonly #store: EndpointStore;
+  readonly #leases: RedisLeases | undefined;
   readonly #heartbeats: Int32Array;
   readonly #prepared = new Map<number, Generation>();
   readonly #live = new Set<Generation>();
@@ -81,6 +87,10 @@ class DataPlane implements ListenerHost {
     this.#heartbeats = new Int32Array(data.heartbeats);
     this.connections = new ConnectionTable(data.connections, threads);
     this.connections.resetThread(thread);
+    const random = parts.random ?? systemRandom;
+    const log = parts.log ?? pino({ base: { thread } });
+    const local = new MemoryLimits(data.limits, thread, clock);
+    this.#leases = data.store && leaseFromRedis(data.store, local, { clock, random, wheel, metrics, log });
     this.context = {
       thread,
       threads,
@@ -89,10 +99,15 @@ class DataPlane implements ListenerHost {
       table,
       metrics,
       latency: new LatencyAverages(table, clock),
-      random: parts.random ?? systemRandom,
-      log: parts.log ?? pino({ base: { thread } }),
+      random,
+      log,
       plugins,
       balancers,
+      consumers: new StoredConsumers(),
+      documents: new Documents((url) => line.send({ kind: 'refresh', url }), clock),
+      limits: this.#leases?.limits ?? local,
+      counters: new CounterTable(data.counters, countersOf(plugins)),
+      ticketSecret: data.ticketSecret,
       draining: false,
       suspect: (row, failures, reason) => line.send({ kind: 'suspect', row, failures, reason }),
     };
@@ -124,6 +139,10 @@ class DataPlane implements ListenerHost {
         return this.#commit(message.id);
       case 'discard':
         return this.#discard(message.id);
+      case 'document':
+        return this.context.documents.receive(message.document);
+      case 'consumers':
+        return this.context.consumers.replace(message.consumers);
       case 'listen':
         return this.#listen(message.listeners, message.reusePort);
       case 'drain':
@@ -133,6 +152,7 @@ class DataPlane implements ListenerHost {
 
   async #prepare(plan: GenerationPlan): Promise<void> {
     try {
+      await this.#leases?.settled;
       const generation: Generation = await buildGeneration(plan, this.#store, this.context, () => {
         this.#live.delete(generation);
         this.#line.send({ kind: 'released', id: plan.id });
@@ -172,7 +192,7 @@ class DataPlane implements ListenerHost {
   }
 
   async #listen(listeners: readonly ListenerConfig[], reusePort: boolean): Promise<void> {
-    this.#listeners = listeners.map((config) => new Listener(this, config));
+    this.#listeners = listeners.map((config, index) => new Listener(this, config, index));
     try {
       const ports = await Promise.all(this.#listeners.map((listener) => listener.listen(reusePort)));
       this.#line.send({ kind: 'listening', ports });
@@ -203,6 +223,7 @@ class DataPlane implements ListenerHost {
     await nextTurn();
     await this.#accessLog?.close();
     this.#accessLog = undefined;
+    await this.#leases?.close();
     this.#line.send({ kind: 'drained', cut });
   }
 
@@ -221,6 +242,7 @@ function noRouteRule(): Rule {
     pool: undefined,
     allowsEncodedSlashes: false,
     maxBodyBytes: 0,
+    admit: () => {},
     headMs: 1000,
     totalMs: 0,
     perTryMs: 0,
@@ -228,6 +250,8 @@ function noRouteRule(): Rule {
     streamIdleMs: 1000,
     hooks: [],
     endings: [],
+    edits: [],
+    answersPreflights: false,
     dispatch: () => {},
   };
 }

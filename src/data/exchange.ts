@@ -11,17 +11,17 @@ import type { PickRequest } from '../upstream/endpoint.ts';
 import { Answer, isEventStream } from './answer.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Control, ResponseHandler, UpstreamRequest } from './dispatch.ts';
+import { ExchangeTimes } from './exchange-times.ts';
 import type { Generation } from './generation.ts';
 import type { RequestHead } from './head.ts';
 import { renderProblem } from './problem.ts';
 import type { DataContext } from './context.ts';
 import type { Match } from './match/matcher.ts';
 import { matchedPrefix } from './match/path-pattern.ts';
+import type { Principal } from './principal.ts';
 import { RequestView } from './match/request-view.ts';
-import type { Rule } from './rule.ts';
-
-/** A slow body is cut when it falls behind this: its first ten seconds are free. */
-const BODY_GRACE_MS = 10_000;
+import { slowBody, type HeldBody } from './request-body.ts';
+import { editAnswer, editProblem, logBug, tellEnd, type Rule } from './rule.ts';
 
 /** Where a request was found to belong, by the listener. */
 export interface Destination {
@@ -63,9 +63,11 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   matchedPrefix = '';
   /** The request as it will leave; hooks of the transform phase change it. */
   upstream!: UpstreamRequest;
+  /** Its body, where a hook asked for all of it. */
+  heldBody: HeldBody | undefined;
   reply: FastifyReply | null = null;
   /** Who the request is, once authenticated. */
-  consumer = '';
+  principal: Principal | undefined;
   /** Status sent to the client; 0 while there is none. */
   status = 0;
   error: GatewayError | undefined;
@@ -82,16 +84,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   readonly #bytesReadBefore: number;
   #control: Control | null = null;
   readonly #answer: Answer;
-  #lastByteAt = 0;
-  /** When the upstream had the whole request: from then on it may be waited for. */
-  #sentAt = 0;
-  /** Since when the upstream takes no more of the body; 0: it does. */
-  #blockedAt = 0;
-  /** For how long it has not, in all: no fault of the client's. */
-  #blockedMs = 0;
-  #idleMs = 0;
-  /** Whether `total` applies: not to event streams. */
-  #bounded = true;
+  readonly #times = new ExchangeTimes();
   #answered = false;
 
   constructor(
@@ -122,7 +115,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.path = destination.path;
     this.search = destination.search;
     const { host, routePath, search } = destination;
-    this.view = new RequestView(this.method, host, routePath, search, req.rawHeaders, clientAddress);
+    this.view = new RequestView(this.method, host, routePath, search, head.visible, clientAddress);
     this.clientAddress = clientAddress;
     this.#bytesReadBefore = client.bytesRead;
     this.#answer = new Answer(res);
@@ -130,6 +123,11 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   get scheme(): 'http' | 'https' {
     return this.client.scheme;
+  }
+
+  /** The name of the caller; empty while nobody is known. */
+  get consumer(): string {
+    return this.principal?.consumer?.name ?? '';
   }
 
   get routeName(): string {
@@ -184,21 +182,25 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   /** Whether the answer is an event stream that has begun. */
   get streaming(): boolean {
-    return !this.#bounded;
+    return !this.#times.bounded;
   }
 
   // --- onwards: the seam between hooks and layers ---
 
-  /** Sends the request down the route's layers. */
+  /** Sends the request down the route's layers, unless its client has left while hooks decided. */
   forward(): void {
-    const { wheel } = this.#context;
-    wheel.set(this, this.#nextDue());
-    if (this.client.expectsContinue) {
-      // RFC 9110 §10.1.1: only now is it known that the body is wanted.
-      this.client.expectsContinue = false;
-      this.res.writeContinue();
-    }
+    if (this.#answered) return;
+    this.awaitBody();
     this.rule.dispatch(this.upstream, this);
+  }
+
+  /** From here on the body is wanted, in its time. */
+  awaitBody(): void {
+    this.#context.wheel.set(this, this.#times.nextDue(this));
+    if (!this.client.expectsContinue) return;
+    // RFC 9110 §10.1.1: only now is it known that the body is wanted.
+    this.client.expectsContinue = false;
+    this.res.writeContinue();
   }
 
   onStart(control: Control): void {
@@ -208,45 +210,38 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   // --- the body on its way up ---
 
   onUploadBlocked(): void {
-    this.#blockedAt = this.#context.clock.now();
+    this.#times.blocked(this.#context.clock.now());
   }
 
   onUploadResumed(): void {
-    if (this.#blockedAt > 0) this.#blockedMs += this.#context.clock.now() - this.#blockedAt;
-    this.#blockedAt = 0;
+    this.#times.resumed(this.#context.clock.now());
   }
 
   onUploadSent(): void {
-    this.#sentAt = this.#context.clock.now();
-    this.#context.wheel.set(this, this.#nextDue());
+    this.#times.sentAt = this.#context.clock.now();
+    this.#context.wheel.set(this, this.#times.nextDue(this));
   }
 
   // --- the answer on its way down ---
 
   onInformation(status: number, fields: string[]): void {
     if (this.req.httpVersion === '1.0' || this.res.headersSent) return;
-    const headers: Record<string, string | string[]> = {};
-    for (let at = 0; at < fields.length; at += 2) {
-      const name = fields[at]!.toLowerCase();
-      const before = headers[name];
-      headers[name] = before === undefined ? fields[at + 1]! : [before, fields[at + 1]!].flat();
-    }
-    this.res.writeInformation(status, headers);
+    this.res.writeInformation(status, fields);
   }
 
   onHead(status: number, fields: string[]): void {
     this.status = status;
-    this.#lastByteAt = this.#context.clock.now();
-    this.#bounded = !isEventStream(fields);
-    this.#idleMs = this.#bounded ? this.rule.idleMs : this.rule.streamIdleMs;
+    this.#times.lastByteAt = this.#context.clock.now();
+    this.#times.bounded = !isEventStream(fields);
     this.#answer.hold(status, fields);
+    editAnswer(this, fields);
     // Without a known length it is not known either whether anything follows soon: the head must not wait long.
     if (!this.#answer.hasLength) process.nextTick(flushHead, this);
   }
 
   onData(bytes: Buffer): void {
     this.bytesOut += bytes.length;
-    this.#lastByteAt = this.#context.clock.now();
+    this.#times.lastByteAt = this.#context.clock.now();
     if (this.#answer.keepWhole(bytes)) return;
     if (this.#answer.isHeld) this.#sendHead();
     if (this.#answer.write(bytes, this.#control!)) return;
@@ -255,7 +250,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   }
 
   readonly #onDrain = (): void => {
-    this.#lastByteAt = this.#context.clock.now();
+    this.#times.lastByteAt = this.#context.clock.now();
     this.#control?.resume();
   };
 
@@ -268,6 +263,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   onError(error: GatewayError): void {
     this.#control = null;
+    if (error.type === 'proxy_internal_error') logBug(error.cause ?? error, this, this.#context.log);
     this.fail(error);
   }
 
@@ -286,6 +282,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     const problem = renderProblem(error, this.id);
     this.status = problem.status;
     this.bytesOut = problem.body.length;
+    editProblem(this, problem.fields, this.#context.log);
     this.#answer.replace(problem.status, problem.fields);
     this.#sendHead();
     this.res.end(problem.body);
@@ -308,7 +305,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   #sendHead(): void {
     this.reply?.hijack();
     // A body that nobody will read stands between this answer and the next request: the connection ends here.
-    const isUnread = this.#isUploading;
+    const isUnread = this.isUploading;
     if (isUnread || this.error?.close === true) this.client.closing = true;
     this.#answer.sendHead(isUnread || this.#context.draining);
   }
@@ -319,43 +316,28 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   // --- time ---
 
-  /** The nearest moment at which something may be overdue. The wheel asks again then. */
-  #nextDue(): number {
-    const total = this.#bounded && this.rule.totalMs > 0 ? this.startedAt + this.rule.totalMs : Infinity;
-    return Math.min(total, this.#answerDue(), this.#bodyDue());
-  }
-
-  /** Silence once the head is there; before that, what the head may take once the upstream has the whole request. */
-  #answerDue(): number {
-    if (this.#lastByteAt > 0) return this.#lastByteAt + this.#idleMs;
-    const { headMs } = this.rule;
-    if (this.#blockedAt > 0) return this.#blockedAt + headMs;
-    return this.#isUploading ? Infinity : Math.max(this.startedAt, this.#sentAt) + headMs;
-  }
-
-  /** A body may take ten seconds, and one more for each `minRate` bytes that came. */
-  #bodyDue(): number {
-    if (!this.#isUploading || this.#blockedAt > 0) return Infinity;
-    const received = this.client.bytesRead - this.#bytesReadBefore;
-    return this.startedAt + this.#blockedMs + BODY_GRACE_MS + (received / this.client.minRate) * 1000;
-  }
-
-  get #isUploading(): boolean {
+  get isUploading(): boolean {
     return this.#hasBody && !this.req.complete;
   }
 
+  get bytesReceived(): number {
+    return this.client.bytesRead - this.#bytesReadBefore;
+  }
+
   override onDue(now: number): void {
-    const due = this.#nextDue();
+    const due = this.#times.nextDue(this);
     if (due > now) this.#context.wheel.set(this, due);
     // The client does not take what is ready for it.
     else if (this.#answered) this.client.reset();
-    else this.fail(this.#bodyDue() <= now ? slowBody(this.client.minRate) : this.#timeout());
+    else this.fail(this.#times.bodyDue(this) <= now ? slowBody(this.client.minRate) : this.#timeout());
   }
 
   #timeout(): GatewayError {
     const { rule } = this;
     const what =
-      this.#lastByteAt === 0 ? `no answer within ${rule.headMs} ms` : 'the answer came to a halt or took too long';
+      this.#times.lastByteAt === 0
+        ? `no answer within ${rule.headMs} ms`
+        : 'the answer came to a halt or took too long';
     return new GatewayError('http_response_timeout', `route '${rule.name}': ${what}`);
   }
 
@@ -370,6 +352,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   /** Called by the listener when the answer is closed: exactly once. */
   end(): void {
     this.#context.wheel.clear(this);
+    this.heldBody?.release();
     if (!this.res.writableFinished) {
       this.#answered = true;
       this.clientLeft = this.error === undefined;
@@ -377,8 +360,8 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     }
     // Answers that a hook gave through Fastify.
     if (this.status === 0 && this.res.headersSent) this.status = this.res.statusCode;
-    this.bytesIn = this.client.bytesRead - this.#bytesReadBefore;
-    for (const concern of this.rule.endings) concern.onEnd!(this);
+    this.bytesIn = this.bytesReceived;
+    tellEnd(this, this.#context.log);
   }
 }
 
@@ -386,12 +369,4 @@ const CLIENT_LEFT = new GatewayError('connection_terminated', 'the client left b
 
 function flushHead(exchange: Exchange): void {
   exchange.flush();
-}
-
-function slowBody(minRate: number): GatewayError {
-  return new GatewayError('http_request_error', 'request body came too slowly', {
-    status: 408,
-    detail: `The body came more slowly than ${minRate} bytes per second (limits.minRate).`,
-    close: true,
-  });
 }

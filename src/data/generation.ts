@@ -17,7 +17,8 @@ import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
 import { compileMatcher, type MatchEntry, type Matcher } from './match/matcher.ts';
 import type { GenerationPlan } from './messages.ts';
-import { compileRule, type Rule } from './rule.ts';
+import { compileRule, editAnswer, type Rule } from './rule.ts';
+import { buildIdentities, type ServerIdentity } from './tls.ts';
 
 /** Rules compiled in one go, before requests get their turn. */
 const SLICE = 100;
@@ -31,16 +32,25 @@ export class Generation {
   readonly settings: GatewayConfig;
   /** What file names in the settings are relative to. */
   readonly dir: string;
+  /** Who each listener proves to be, in their order. */
+  readonly serverIdentities: readonly (ServerIdentity | undefined)[];
   readonly #app: FastifyInstance;
   readonly #release: () => void;
   #inFlight = 0;
   #retired = false;
 
-  constructor({ id, config }: GenerationPlan, matcher: Matcher<Rule>, app: FastifyInstance, release: () => void) {
+  constructor(
+    { id, config }: GenerationPlan,
+    matcher: Matcher<Rule>,
+    serverIdentities: readonly (ServerIdentity | undefined)[],
+    app: FastifyInstance,
+    release: () => void,
+  ) {
     this.id = id;
     this.settings = config.gateway;
     this.dir = config.dir;
     this.matcher = matcher;
+    this.serverIdentities = serverIdentities;
     this.#app = app;
     this.#release = release;
   }
@@ -94,10 +104,13 @@ export async function buildGeneration(
   };
   try {
     const pools = buildPools(plan, store, context, held);
-    const innermost = attemptDispatch(context);
+    const { config } = plan;
+    const serverIdentities = buildIdentities(config.gateway.listen, plan.tlsFiles, context.ticketSecret);
+    const consumers = context.consumers.of(plan.consumers);
+    const parts = { config, pools, consumers, innermost: attemptDispatch(context), context };
     const entries: MatchEntry<Rule>[] = [];
-    for (const route of plan.config.routes) {
-      const rule = compileRule(route, plan.routeRows.get(route.name)!, pools, innermost, context);
+    for (const route of config.routes) {
+      const rule = await compileRule(route, plan.routeRows.get(route.name)!, parts);
       entries.push({ rule, match: route.match });
       if (entries.length % SLICE === 0) await nextTurn();
     }
@@ -106,7 +119,7 @@ export async function buildGeneration(
       entries.map(({ rule }) => rule),
       context,
     );
-    return new Generation(plan, matcher, app, () => {
+    return new Generation(plan, matcher, serverIdentities, app, () => {
       release();
       onReleased();
     });
@@ -148,6 +161,10 @@ async function buildApp(rules: readonly Rule[], context: DataContext): Promise<F
   for (let count = 0; count <= most; count++) {
     app.route({ method: 'GET', url: `/${count}`, onRequest: hooks.slice(0, count), handler });
   }
+  app.addHook('onSend', (request, reply, payload, done) => {
+    editReply(exchangeOf(request), reply);
+    done(null, payload);
+  });
   app.setErrorHandler((error, request) => {
     const exchange = exchangeOf(request);
     exchange.fail(error instanceof GatewayError ? error : internalError(error, exchange, context));
@@ -162,7 +179,12 @@ function hookAt(at: number): Hook {
   return (request, reply, done) => {
     const exchange = exchangeOf(request);
     exchange.reply = reply;
-    exchange.rule.hooks[at]!.onRequest!(exchange, reply, done);
+    try {
+      exchange.rule.hooks[at]!.onRequest!(exchange, reply, done);
+    } catch (error) {
+      // Fastify takes `undefined` for no error: whatever was thrown, the request must not pass.
+      done(error instanceof Error ? error : new Error(`a plugin threw ${String(error)}`));
+    }
   };
 }
 
@@ -170,6 +192,25 @@ function handler(request: FastifyRequest, reply: FastifyReply): void {
   const exchange = exchangeOf(request);
   exchange.reply = reply;
   exchange.forward();
+}
+
+/** What a hook answers through Fastify gets the same last edits as what the exchange itself sends. */
+function editReply(exchange: Exchange, reply: FastifyReply): void {
+  if (exchange.rule.edits.length === 0) return;
+  const fields = Object.entries(reply.getHeaders()).flatMap(([name, values]) =>
+    [values ?? []].flat().flatMap((value) => [name, String(value)]),
+  );
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
+  editAnswer(exchange, fields);
+  reply.headers(asHeaders(fields));
+}
+
+/** As Fastify wants fields: by name, a repeated one with a list. */
+function asHeaders(fields: readonly string[]): Record<string, string[]> {
+  // Without a prototype: a field may be named `constructor`.
+  const headers = Object.create(null) as Record<string, string[]>;
+  for (let at = 0; at < fields.length; at += 2) (headers[fields[at]!.toLowerCase()] ??= []).push(fields[at + 1]!);
+  return headers;
 }
 
 function exchangeOf(request: FastifyRequest): Exchange {

@@ -7,8 +7,8 @@ import { HeadReader } from './head.ts';
 const LIMITS = { fields: 20, target: 100, underscores: 'drop' } as ListenerLimitsConfig;
 
 /** A head as Node's parser leaves it. */
-function head(rawHeaders: string[], { httpVersion = '1.1', url = '/', limits = LIMITS } = {}) {
-  return new HeadReader(limits, 'x-request-id').read({ rawHeaders, httpVersion, url } as IncomingMessage);
+function head(rawHeaders: string[], { httpVersion = '1.1', url = '/', limits = LIMITS, trusted = false } = {}) {
+  return new HeadReader(limits, 'x-request-id').read({ rawHeaders, httpVersion, url } as IncomingMessage, trusted);
 }
 
 function statusOf(read: () => unknown): number {
@@ -87,7 +87,62 @@ describe('the head of a request', () => {
     expect(statusOf(() => head(raw, options))).toBe(status);
   });
 
+  it('hides from conditions what does not go on, and only then is not what came', () => {
+    const honest = ['Host', 'a', 'X-One', '1', 'Connection', 'close'];
+    expect(head(honest).visible).toBe(honest);
+    const raw = [
+      'Host',
+      'a',
+      'X-Aya-Consumer',
+      'root',
+      'X-Forwarded-Proto',
+      'https',
+      'X-One',
+      '1',
+      'X-Forwarded-User',
+      'b',
+    ];
+    expect(head(raw).visible).toEqual(['Host', 'a', 'X-One', '1']);
+    const believed = ['Host', 'a', 'X-Forwarded-Proto', 'https', 'X-One', '1', 'X-Forwarded-User', 'b'];
+    expect(head(raw, { trusted: true }).visible).toEqual(believed);
+    expect(head(['Host', 'a', 'X-One', '1', 'Connection', 'x-one']).visible).toEqual([
+      'Host',
+      'a',
+      'Connection',
+      'x-one',
+    ]);
+  });
+
+  it('reads names right also when more were sent than are remembered', () => {
+    const reader = new HeadReader({ ...LIMITS, fields: 10_000 }, 'x-request-id');
+    const read = (rawHeaders: string[]) =>
+      reader.read({ rawHeaders, httpVersion: '1.1', url: '/' } as IncomingMessage, false).fields;
+    const junk = Array.from({ length: 5_000 }, (_, at) => [`x-junk-${at}`, '1']).flat();
+    expect(read(['Host', 'a', ...junk])).toHaveLength(2 + junk.length);
+    expect(read(['Host', 'a', 'X-Aya-Consumer', 'root', 'X-One', '1'])).toEqual(['host', '', 'X-One', '1']);
+  });
+
   it('of HTTP/1.0 needs no Host', () => {
     expect(head([], { httpVersion: '1.0' }).host).toBeUndefined();
+  });
+});
+
+describe('a client certificate that a proxy has seen', () => {
+  const FIELDS = ['Host', 'a', 'Client-Cert', ':AA==:', 'X-Forwarded-Client-Cert', 'Hash=1', 'client_cert', ':BB==:'];
+
+  it.each([true, false])(
+    'is kept for who asks whether the peer is trusted (%s), and passed on to nobody',
+    (trusted) => {
+      const read = head([...FIELDS, 'X-Forwarded-Client-Cert', 'Hash=2', 'Client-Cert-Chain', ':CC==:'], { trusted });
+      expect(read).toMatchObject({ clientCert: ':AA==:', xfcc: 'Hash=1, Hash=2' });
+      const names = read.fields.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase());
+      expect(names).not.toContain('client-cert');
+      expect(names).not.toContain('client_cert');
+      expect(names).not.toContain('x-forwarded-client-cert');
+    },
+  );
+
+  it('twice is no certificate that anybody could read', () => {
+    expect(head([...FIELDS, 'client-cert', ':DD==:']).clientCert).toBe(':AA==:, :DD==:');
   });
 });

@@ -10,6 +10,8 @@ import { dropNamed } from '../hop-by-hop.ts';
 export interface RequestHead {
   /** The one Host field, or undefined. */
   host: string | undefined;
+  /** What conditions and plugins may look at, flat: all that came, without what a stranger may not say. */
+  visible: readonly string[];
   /** What goes on, flat, in the client's order and spelling. The first pair is kept free for `host`. */
   readonly fields: string[];
   contentLength: number | undefined;
@@ -21,6 +23,9 @@ export interface RequestHead {
   forwardedPort: string | undefined;
   forwarded: string | undefined;
   requestId: string | undefined;
+  /** Certificates that they have seen; never passed on. See forwarded-certificate.ts. */
+  clientCert: string | undefined;
+  xfcc: string | undefined;
 }
 
 /** What happens to a field; anything not named here goes on. */
@@ -38,6 +43,13 @@ const Fate = {
   forwarded: 10,
   requestId: 11,
   underscore: 12,
+  /** Only proxies that we trust may say this. */
+  claim: 13,
+  /** Says nothing but what is ours to say, or to misread. */
+  lie: 14,
+  framingTwin: 15,
+  clientCert: 16,
+  xfcc: 17,
 } as const;
 type Fate = (typeof Fate)[keyof typeof Fate];
 
@@ -54,19 +66,29 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['upgrade', Fate.drop],
   ['http2-settings', Fate.drop],
   ['expect', Fate.drop],
-  ['x-real-ip', Fate.drop],
+  ['x-real-ip', Fate.lie],
   ['x-forwarded-for', Fate.forwardedFor],
   ['x-forwarded-proto', Fate.forwardedProto],
   ['x-forwarded-host', Fate.forwardedHost],
   ['x-forwarded-port', Fate.forwardedPort],
   ['forwarded', Fate.forwarded],
+  ['client-cert', Fate.clientCert],
+  ['x-forwarded-client-cert', Fate.xfcc],
 ]);
+
+/**
+ * Fields in which services are told by their proxy who the client is, what it proved and what it asked: addresses,
+ * certificates (RFC 9440), identities, and paths that some frameworks put in place of the request line's.
+ */
+const CLAIM =
+  /^(?:x-(?:forwarded|consumer|authenticated|ssl-client|amzn-mtls)-.*|ssl-client-.*|client-cert-chain|x-forwarded|x-userinfo|x-original-(?:url|uri|host)|x-rewrite-url|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip)$/;
 
 /** `host` and its value, which the listener writes. */
 const OWN_PAIR = 2;
 
 /** Spellings that clients use are few; those of an attacker may be many. */
 const MAX_REMEMBERED = 2048;
+const LONGEST_REMEMBERED = 64;
 
 export class HeadReader {
   readonly #limits: ListenerLimitsConfig;
@@ -78,8 +100,11 @@ export class HeadReader {
     this.#requestIdHeader = requestIdHeader;
   }
 
-  /** @throws GatewayError: the request is refused, and its connection closed. */
-  read(req: IncomingMessage): RequestHead {
+  /**
+   * @param trusted the peer is one of `trustedProxies`.
+   * @throws GatewayError: the request is refused, and its connection closed.
+   */
+  read(req: IncomingMessage, trusted: boolean): RequestHead {
     const raw = req.rawHeaders;
     const oldVersion = req.httpVersion === '1.0';
     if (!oldVersion && req.httpVersion !== '1.1') throw refusal('only HTTP/1.0 and HTTP/1.1 are spoken here', 505);
@@ -89,13 +114,16 @@ export class HeadReader {
     if (req.url!.length > this.#limits.target) {
       throw refusal(`the request target is longer than ${this.#limits.target} bytes (limits.target)`, 414);
     }
-    const head = emptyHead();
+    const head = emptyHead(raw);
+    let hides = false;
     let connection: string | undefined;
     let transferEncoding: string | undefined;
     for (let at = 0; at < raw.length; at += 2) {
       const name = raw[at]!;
       const value = raw[at + 1]!;
-      switch (this.#fate(name)) {
+      const fate = this.#fate(name);
+      hides ||= isHidden(fate, trusted);
+      switch (fate) {
         case Fate.pass:
           head.fields.push(name, value);
           break;
@@ -105,6 +133,8 @@ export class HeadReader {
           break;
         case Fate.contentLength:
           head.contentLength = Number(value);
+          if (!Number.isSafeInteger(head.contentLength))
+            throw refusal('Content-Length is too large to be counted', 400);
           break;
         case Fate.transferEncoding:
           transferEncoding = transferEncoding === undefined ? value : `${transferEncoding},${value}`;
@@ -130,10 +160,22 @@ export class HeadReader {
         case Fate.requestId:
           head.requestId = value;
           break;
+        case Fate.clientCert:
+          head.clientCert = joined(head.clientCert, value);
+          break;
+        case Fate.xfcc:
+          head.xfcc = joined(head.xfcc, value);
+          break;
+        case Fate.claim:
+          if (trusted) head.fields.push(name, value);
+          break;
+        case Fate.framingTwin:
+          throw refusal('a header name can be taken for Content-Length or Transfer-Encoding', 400);
         case Fate.underscore:
           if (this.#limits.underscores === 'refuse') throw refusal('a header name holds an underscore', 400);
           break;
         case Fate.drop:
+        case Fate.lie:
           break;
       }
     }
@@ -146,34 +188,61 @@ export class HeadReader {
       head.chunked = true;
     }
     // Ours are added afterwards, so they stay whatever the client names.
-    if (connection !== undefined) dropNamed(head.fields, connection, OWN_PAIR);
+    const named = connection !== undefined && dropNamed(head.fields, connection, OWN_PAIR);
+    if (hides || named) head.visible = this.#visible(raw, trusted, named ? connection : undefined);
     return head;
+  }
+
+  /** What is matched is what is sent: a condition must not see what the upstream will not. */
+  #visible(raw: readonly string[], trusted: boolean, connection: string | undefined): string[] {
+    const visible: string[] = [];
+    for (let at = 0; at < raw.length; at += 2) {
+      if (!isHidden(this.#fate(raw[at]!), trusted)) visible.push(raw[at]!, raw[at + 1]!);
+    }
+    if (connection !== undefined) dropNamed(visible, connection, 0);
+    return visible;
   }
 
   #fate(name: string): Fate {
     const known = this.#fates.get(name);
     if (known !== undefined) return known;
     const fate = this.#decide(name.toLowerCase());
-    if (this.#fates.size < MAX_REMEMBERED) this.#fates.set(name, fate);
+    if (name.length > LONGEST_REMEMBERED) return fate;
+    // Whoever fills it with junk must go on doing so, or soon the names in use are in it again.
+    if (this.#fates.size === MAX_REMEMBERED) this.#fates.clear();
+    this.#fates.set(name, fate);
     return fate;
   }
 
   #decide(name: string): Fate {
     if (name === this.#requestIdHeader) return Fate.requestId;
-    // Only the gateway speaks under this prefix: an upstream believes it.
-    if (name.startsWith('x-aya-') || name.startsWith('x_aya_')) return Fate.drop;
     const fate = FATES.get(name);
     if (fate !== undefined) return fate;
+    // Services that map all but letters and digits to one character (CGI) take X_Forwarded_For for X-Forwarded-For.
+    const plain = name.replace(/[^a-z0-9]+/g, '-');
+    if (plain !== name) {
+      if (plain === 'content-length' || plain === 'transfer-encoding') return Fate.framingTwin;
+      if (plain === this.#requestIdHeader || FATES.has(plain)) return Fate.lie;
+    }
+    // Only the gateway speaks under this prefix: an upstream believes it.
+    if (plain.startsWith('x-aya-')) return Fate.lie;
+    if (CLAIM.test(plain)) return plain === name ? Fate.claim : Fate.lie;
     if (!name.includes('_')) return Fate.pass;
-    // X_Forwarded_For would be taken for ours by whoever maps - to _ (CGI): never passed, whatever is configured.
-    if (FATES.has(name.replaceAll('_', '-'))) return Fate.drop;
     return this.#limits.underscores === 'allow' ? Fate.pass : Fate.underscore;
   }
 }
 
-function emptyHead(): RequestHead {
+/** Whether a field is kept from conditions as it is from the upstream. Framing and hop-by-hop fields are no secret. */
+function isHidden(fate: Fate, trusted: boolean): boolean {
+  if (fate < Fate.forwardedFor) return false;
+  if (!trusted) return true;
+  return fate === Fate.lie || fate === Fate.underscore || fate === Fate.clientCert || fate === Fate.xfcc;
+}
+
+function emptyHead(visible: readonly string[]): RequestHead {
   return {
     host: undefined,
+    visible,
     fields: ['host', ''],
     contentLength: undefined,
     chunked: false,
@@ -183,6 +252,8 @@ function emptyHead(): RequestHead {
     forwardedPort: undefined,
     forwarded: undefined,
     requestId: undefined,
+    clientCert: undefined,
+    xfcc: undefined,
   };
 }
 

@@ -5,36 +5,43 @@
  */
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { ListenerConfig } from '../config/schema.ts';
+import type { TLSSocket } from 'node:tls';
+import type { ListenerConfig, ListenerTlsConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
-import type { ConnectionTable } from '../memory/connection-table.ts';
 import { ERROR_TYPES } from '../memory/metric-table.ts';
+import { Admission, type AdmissionHost } from './admission.ts';
 import { ClientConnection } from './client-connection.ts';
-import type { DataContext } from './context.ts';
-import { descriptorOf, HIGHEST_DESCRIPTOR } from './descriptors.ts';
 import { Exchange, type Destination } from './exchange.ts';
 import { addForwarding, findClientAddress, RequestIds } from './forwarding.ts';
 import type { Generation } from './generation.ts';
 import { HeadReader, type RequestHead } from './head.ts';
 import { parseAuthority } from './match/authority.ts';
+import type { Match } from './match/matcher.ts';
 import { compileNetworks, type Networks } from './match/networks.ts';
+import { preflightMethod } from './match/origins.ts';
 import { encodedSlashError, normaliseTarget, type Target } from './match/target.ts';
 import type { Overload } from './overload.ts';
 import { problemBytes, renderProblem } from './problem.ts';
+import { bodyTooLarge } from './request-body.ts';
 import type { Rule } from './rule.ts';
+import { SecureServer } from './tls.ts';
+
+const DEFAULT_PORT = { http: 80, https: 443 } as const;
+
+/**
+ * Node hands out at once whatever requests one packet holds, each some hundred times the memory of its bytes. A client that
+ * is cut asks the rest again (RFC 9112 §9.3.2).
+ */
+const MOST_PIPELINED = 128;
 
 const EXCHANGE_OF = Symbol('aya.exchange');
 type Answer = ServerResponse & Record<typeof EXCHANGE_OF, Exchange>;
 
 /** What the listener needs of the rest of its thread. */
-export interface ListenerHost {
-  readonly context: DataContext;
-  readonly connections: ConnectionTable;
+export interface ListenerHost extends AdmissionHost {
   readonly overload: Overload;
   /** The generation that new requests begin on. */
   readonly current: Generation;
-  /** For requests that no route matches. */
-  readonly noRoute: Rule;
   /** Told once for each exchange, when it is over. */
   onEnd(exchange: Exchange): void;
 }
@@ -43,8 +50,12 @@ export class Listener {
   readonly #host: ListenerHost;
   readonly #config: ListenerConfig;
   readonly #server: Server;
+  readonly #admission: Admission;
+  /** With TLS, the server's certificates. */
+  readonly #secure: SecureServer | undefined;
+  /** Its place in the configuration. */
+  readonly #index: number;
   readonly #ids: RequestIds;
-  readonly #sockets = new Set<Socket>();
   #port = 0;
 
   /** What a reload may change, as the generation has it that was served last. */
@@ -53,11 +64,19 @@ export class Listener {
   #requestIdHeader = '';
   #trusted!: Networks;
 
-  constructor(host: ListenerHost, config: ListenerConfig) {
+  constructor(host: ListenerHost, config: ListenerConfig, index: number) {
     this.#host = host;
     this.#config = config;
+    this.#index = index;
     this.#ids = new RequestIds(host.context.random);
-    this.#server = this.#createServer();
+    this.#secure = config.tls === undefined ? undefined : this.#createSecureServer(config.tls);
+    this.#server = this.#secure?.server ?? http.createServer(this.#serverOptions(), this.#onRequest);
+    this.#listenTo(this.#server);
+    this.#admission = new Admission(host, config, {
+      onConnection: () => this.#latestTrusted(),
+      onClient: (client) => client.socket.on('end', () => this.#onHalfClose(client)),
+    });
+    this.#admission.guard(this.#server);
   }
 
   /** @returns the actual port. */
@@ -81,41 +100,40 @@ export class Listener {
 
   /** Ends what is left. @returns how many exchanges that cut. */
   cut(): number {
-    let cut = 0;
-    for (const socket of this.#sockets) {
-      if (ClientConnection.of(socket).exchange !== null) cut++;
-      socket.destroy();
-    }
-    return cut;
+    return this.#admission.cut();
   }
 
-  #createServer(): Server {
+  #serverOptions(): http.ServerOptions {
     const { limits } = this.#config;
-    const server = http.createServer(
-      {
-        maxHeaderSize: limits.headers,
-        headersTimeout: limits.headersTimeout,
-        requestTimeout: limits.requestTimeout,
-        keepAliveTimeout: limits.keepAlive,
-        connectionsCheckingInterval: 1000,
-        // Answered by the head reader, in the same words as everything else.
-        requireHostHeader: false,
-        noDelay: true,
-        // An upgrade that no route speaks is an ordinary request without it (RFC 9110 §7.8).
-        shouldUpgradeCallback: () => false,
-      },
-      this.#onRequest,
-    );
+    return {
+      maxHeaderSize: limits.headers,
+      headersTimeout: limits.headersTimeout,
+      requestTimeout: limits.requestTimeout,
+      keepAliveTimeout: limits.keepAlive,
+      // How much later than its deadline a slow head or body is cut.
+      connectionsCheckingInterval: 500,
+      // Answered by the head reader, in the same words as everything else.
+      requireHostHeader: false,
+      noDelay: true,
+      // An upgrade that no route speaks is an ordinary request without it (RFC 9110 §7.8).
+      shouldUpgradeCallback: () => false,
+    };
+  }
+
+  #createSecureServer(tls: ListenerTlsConfig): SecureServer {
+    const identity = this.#host.current.serverIdentities[this.#index]!;
+    return new SecureServer(this.#serverOptions(), tls, identity, this.#config.limits.headersTimeout, this.#onRequest);
+  }
+
+  #listenTo(server: Server): void {
     // Counted by the head reader; Node would cut the list in silence.
     server.maxHeadersCount = 0;
     // A client may close its half after asking (RFC 9112 §9.6); whether it is gone is found out in #onHalfClose.
     (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
-    server.on('connection', this.#onConnection);
     server.on('checkContinue', this.#onExpectContinue);
     server.on('checkExpectation', this.#onUnknownExpectation);
     server.on('clientError', this.#onClientError);
     server.on('connect', this.#onConnect);
-    return server;
   }
 
   // --- connections ---
@@ -126,39 +144,14 @@ export class Listener {
     this.#requestIdHeader = requestIdHeader;
     this.#trusted = compileNetworks(trustedProxies);
     this.#heads = new HeadReader(this.#config.limits, requestIdHeader);
+    const identity = generation.serverIdentities[this.#index];
+    if (identity !== undefined) this.#secure?.adopt(identity);
   }
 
-  readonly #onConnection = (socket: Socket): void => {
-    const { connections, context, current } = this.#host;
-    const { limits } = this.#config;
+  #latestTrusted(): Networks {
+    const { current } = this.#host;
     if (current !== this.#adopted) this.#adopt(current);
-    const client = new ClientConnection(socket, limits.minRate);
-    client.judge(this.#trusted);
-    connections.opened(context.thread, client.address);
-    context.metrics.downstreamOpened();
-    this.#sockets.add(socket);
-    socket.on('close', () => {
-      this.#sockets.delete(socket);
-      connections.closed(context.thread, client.address);
-      context.metrics.downstreamClosed();
-    });
-    socket.on('end', () => this.#onHalfClose(client));
-    const full = this.#fullness(client);
-    if (full === undefined) return;
-    const detail = `Too many connections (${full}).`;
-    const refusal = { detail, retryAfterSeconds: 1 };
-    socket.end(problemBytes(new GatewayError('connection_limit_reached', `${full}: ${client.address}`, refusal)));
-    socket.destroySoon();
-  };
-
-  /** Which limit the connection that was just taken is beyond. */
-  #fullness(client: ClientConnection): string | undefined {
-    const { connections } = this.#host;
-    const { limits } = this.#config;
-    if (connections.total > limits.connections) return 'limits.connections';
-    if (descriptorOf(client.socket) > HIGHEST_DESCRIPTOR) return 'open files of the process';
-    const isCounted = !client.trusted && connections.ofAddress(client.address) > limits.connectionsPerClient;
-    return isCounted ? 'limits.connectionsPerClient' : undefined;
+    return this.#trusted;
   }
 
   /**
@@ -189,10 +182,13 @@ export class Listener {
     const startedAt = context.clock.now();
     if (current !== this.#adopted) this.#adopt(current);
     const client = ClientConnection.ofRequest(req);
+    // What stands behind the last answer of a connection is no request, although Node has read it from the same packet.
+    if (client.closing) return;
+    if (client.pending >= MOST_PIPELINED) return this.#refuse(req, res, tooManyPipelined());
     client.judge(this.#trusted);
     let exchange: Exchange | undefined;
     try {
-      const head = this.#heads.read(req);
+      const head = this.#heads.read(req, client.trusted);
       const target = normaliseTarget(req.url!, req.method!);
       const id = this.#ids.of(client, head);
       const address = client.trusted ? findClientAddress(client.address, head, this.#isTrusted) : client.address;
@@ -213,6 +209,7 @@ export class Listener {
 
   #begin(exchange: Exchange, res: ServerResponse): void {
     exchange.client.exchange = exchange;
+    exchange.client.pending++;
     exchange.generation.begin();
     this.#host.context.metrics.inFlight(1);
     (res as Answer)[EXCHANGE_OF] = exchange;
@@ -221,6 +218,7 @@ export class Listener {
 
   readonly #onClose = closeOf((exchange) => {
     if (exchange.client.exchange === exchange) exchange.client.exchange = null;
+    exchange.client.pending--;
     exchange.client.expectsContinue = false;
     exchange.end();
     this.#host.context.metrics.inFlight(-1);
@@ -237,14 +235,15 @@ export class Listener {
         detail: 'TRACE is not supported.',
         fields: ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'],
       });
-    const match = generation.matcher.match(exchange.view);
+    const match = matchPreflight(exchange, generation) ?? generation.matcher.match(exchange.view);
     if (match === undefined) {
       throw new GatewayError('destination_not_found', `no route for ${method} ${exchange.authority}${exchange.path}`);
     }
     exchange.matched(match);
     if (target.encodedSlash && !match.rule.allowsEncodedSlashes) throw encodedSlashError();
     const tooLarge = exchange.head.contentLength !== undefined && exchange.head.contentLength > match.rule.maxBodyBytes;
-    if (tooLarge) throw bodyTooLarge(match.rule.maxBodyBytes);
+    if (tooLarge) throw bodyTooLarge({ bytes: match.rule.maxBodyBytes, name: 'limits.body' });
+    match.rule.admit(exchange);
     addForwarding(exchange, this.#requestIdHeader);
     generation.serve(exchange);
   }
@@ -257,7 +256,14 @@ export class Listener {
     const host = parsed?.host ?? client.localAddress;
     const port = parsed?.port;
     const authority = port === undefined ? host : `${host}:${port}`;
-    return { host, authority, port: port ?? (parsed === undefined ? client.port : 80), path, routePath, search };
+    return {
+      host,
+      authority,
+      port: port ?? (parsed === undefined ? client.port : DEFAULT_PORT[client.scheme]),
+      path,
+      routePath,
+      search,
+    };
   }
 
   // --- refusals outside an exchange ---
@@ -278,7 +284,8 @@ export class Listener {
 
   /** Node could not read what came. The answer, if one can still be given, is the last thing on this connection. */
   readonly #onClientError = (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket): void => {
-    const client = ClientConnection.of(socket);
+    const client = ClientConnection.find(socket);
+    if (client === undefined) return this.#onHandshakeError(error, socket);
     const { exchange } = client;
     // RFC 9112 §9.6: what stands behind a request that said it was the last is ignored, and its answer still given.
     if (error.code === 'HPE_CLOSED_CONNECTION' && exchange !== null) return;
@@ -292,10 +299,24 @@ export class Listener {
     socket.destroySoon();
   };
 
+  /** A client that only hangs up is none: balancers look whether the port is open. */
+  #onHandshakeError(error: NodeJS.ErrnoException, socket: Socket): void {
+    const isRefused = isTlsError(error) || ((socket as TLSSocket).authorizationError ?? null) !== null;
+    if (isRefused) this.#host.context.metrics.error(this.#host.noRoute.row, ERROR_TYPES.indexOf('tls_protocol_error'));
+    socket.destroy();
+  }
+
   #bug(error: unknown): GatewayError {
     this.#host.context.log.error({ err: error }, 'request failed inside the gateway');
     return new GatewayError('proxy_internal_error', String(error), { cause: error, close: true });
   }
+}
+
+/** A preflight belongs to the route of the request it asks about, where that route answers preflights (Fetch §4.8). */
+function matchPreflight({ method, view }: Exchange, { matcher }: Generation): Match<Rule> | undefined {
+  const requested = method === 'OPTIONS' ? preflightMethod(view) : undefined;
+  const match = requested === undefined ? undefined : matcher.match(view.withMethod(requested));
+  return match?.rule.answersPreflights === true ? match : undefined;
 }
 
 /** One listener for all answers: `this` is the answer, so that no closure is made per request. */
@@ -307,6 +328,7 @@ function closeOf(end: (exchange: Exchange) => void): (this: ServerResponse) => v
 
 /** @returns undefined when the client has just gone away. */
 function parseRefusal(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): GatewayError | undefined {
+  if (isTlsError(error)) return undefined;
   switch (error.code) {
     case 'ECONNRESET':
     case 'EPIPE':
@@ -328,14 +350,13 @@ function parseRefusal(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): Ga
   }
 }
 
-function unreadable(detail: string, status: number): GatewayError {
-  return new GatewayError('http_request_error', detail, { status, detail, close: true });
+const isTlsError = ({ code = '' }: NodeJS.ErrnoException) => code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_');
+
+function tooManyPipelined(): GatewayError {
+  const detail = `More than ${MOST_PIPELINED} requests wait for their answers on this connection.`;
+  return new GatewayError('connection_limit_reached', 'too many pipelined requests', { detail, close: true });
 }
 
-function bodyTooLarge(most: number): GatewayError {
-  return new GatewayError('http_request_denied', `request body over ${most} bytes`, {
-    status: 413,
-    detail: `The body is larger than ${most} bytes (limits.body).`,
-    close: true,
-  });
+function unreadable(detail: string, status: number): GatewayError {
+  return new GatewayError('http_request_error', detail, { status, detail, close: true });
 }

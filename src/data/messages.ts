@@ -3,17 +3,27 @@
  * `prepare` to all, `prepared` from all, `commit` to all; one `refused` and all get `discard`.
  */
 import type { Config, ListenerConfig } from '../config/schema.ts';
+import type { LimitBuffers } from '../limits/memory-limits.ts';
+import type { RedisOptions } from '../store/options.ts';
+import type { TlsFiles } from '../config/tls-files.ts';
+import type { CounterTableBuffers } from '../memory/counter-table.ts';
 import type { EndpointTableBuffers } from '../memory/endpoint-table.ts';
 import type { MetricTableBuffers } from '../memory/metric-table.ts';
+import type { RemoteDocument } from './documents.ts';
+import type { SharedConsumers } from './shared-consumers.ts';
 
 /** One configuration with the rows that the control plane gave to its parts. */
 export interface GenerationPlan {
   readonly id: number;
+  /** Without its consumers. */
   readonly config: Config;
+  readonly consumers: SharedConsumers;
   /** Row of each endpoint, by `endpointKey(pool, endpoint)`. */
   readonly endpointRows: ReadonlyMap<string, number>;
   /** Row of each route in the metric table, by route name. */
   readonly routeRows: ReadonlyMap<string, number>;
+  /** Of each listener: its certificates and keys, which are no part of the configuration that operators are shown. */
+  readonly tlsFiles: readonly (TlsFiles | undefined)[];
 }
 
 /** What a thread is born with (`workerData`). */
@@ -23,6 +33,12 @@ export interface ThreadData {
   readonly threads: number;
   readonly endpoints: EndpointTableBuffers;
   readonly metrics: MetricTableBuffers;
+  readonly counters: CounterTableBuffers;
+  readonly limits: LimitBuffers;
+  /** Where several gateways count together; absent: memory. */
+  readonly store?: RedisOptions | undefined;
+  /** Random, of this process: what TLS session tickets are sealed with. */
+  readonly ticketSecret: Uint8Array;
   /** One heartbeat cell per thread, counted up by it a few times a second: a still one is wedged. */
   readonly heartbeats: SharedArrayBuffer;
   /** Client connections over all threads: `ConnectionTable.allocate(threads).shared`. */
@@ -33,6 +49,10 @@ export type ToThread =
   | { readonly kind: 'prepare'; readonly plan: GenerationPlan }
   | { readonly kind: 'commit'; readonly id: number }
   | { readonly kind: 'discard'; readonly id: number }
+  /** A document of another server has been fetched, or could not be; also the answer to `refresh`. */
+  | { readonly kind: 'document'; readonly document: RemoteDocument }
+  /** All consumers of the store, in place of those before. */
+  | { readonly kind: 'consumers'; readonly consumers: SharedConsumers }
   /** Opens the sockets; only after the first commit. Ports are never 0 except for the first thread. */
   | { readonly kind: 'listen'; readonly listeners: readonly ListenerConfig[]; readonly reusePort: boolean }
   /**
@@ -47,6 +67,8 @@ export type FromThread =
   | { readonly kind: 'listening'; readonly ports: readonly number[] }
   /** The endpoint has reached its pool's consecutive failures: the control plane decides whether to eject it. */
   | { readonly kind: 'suspect'; readonly row: number; readonly failures: number; readonly reason: string }
+  /** Something is missing in what is there: answered by `document`. */
+  | { readonly kind: 'refresh'; readonly url: string }
   /** The generation has no request left and its resources are closed. */
   | { readonly kind: 'released'; readonly id: number }
   | { readonly kind: 'drained'; readonly cut: number };

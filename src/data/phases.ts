@@ -13,14 +13,25 @@ interface PhaseEntry {
 
 export const PHASES = [
   { phase: 'observe', side: 'hook', plugins: [], why: 'first: refusals are seen too' },
-  { phase: 'guard', side: 'hook', plugins: [], why: 'the cheapest refusals; preflights carry no credentials' },
-  { phase: 'authenticate', side: 'hook', plugins: [], why: 'yields the principal' },
-  { phase: 'authorize', side: 'hook', plugins: [], why: 'needs the principal' },
-  { phase: 'limit', side: 'hook', plugins: [], why: 'charged to a principal; refused calls cost nothing' },
+  {
+    phase: 'guard',
+    side: 'hook',
+    plugins: ['ipFilter', 'cors'],
+    why: 'the cheapest refusals; preflights carry no credentials',
+  },
+  { phase: 'authenticate', side: 'hook', plugins: ['auth'], why: 'yields the principal' },
+  { phase: 'authorize', side: 'hook', plugins: ['csrf', 'authorize'], why: 'needs the principal' },
+  {
+    phase: 'limit',
+    side: 'hook',
+    plugins: ['rateLimit'],
+    why: 'charged to a principal; refused calls cost nothing',
+  },
+  { phase: 'validate', side: 'hook', plugins: ['validate'], why: 'reads the body: the dearest refusal is the last' },
   {
     phase: 'transform',
     side: 'both',
-    plugins: ['redirect', 'rewrite', 'headers'],
+    plugins: ['redirect', 'rewrite', 'headers', 'securityHeaders'],
     why: 'last before it leaves, so that all before it saw what the client sent; on the way back outside the cache',
   },
   {

@@ -23,6 +23,7 @@ export function renderProblem(error: GatewayError, requestId?: string): Problem 
       detail: error.detail,
       error: error.type,
       requestId,
+      ...error.extensions,
     }),
   );
   const fields = [

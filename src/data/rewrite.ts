@@ -20,17 +20,13 @@ export interface MatchedPath {
 
 type PathRewrite = (matched: MatchedPath) => string;
 
-export interface RewriteSource extends MatchedPath {
-  readonly search: string;
-}
-
 interface RewrittenRequest {
   target: string;
   readonly fields: string[];
 }
 
 /** Rewrites `request` from what the client asked for. Gives the error to answer with when the outcome is no safe path. */
-export type Rewrite = (source: RewriteSource, request: RewrittenRequest) => GatewayError | undefined;
+export type Rewrite = (source: MatchedPath, request: RewrittenRequest) => GatewayError | undefined;
 
 export function compileRewrite(config: RewriteConfig): Rewrite {
   const rewritePath = compilePathRewrite(config);
@@ -40,7 +36,10 @@ export function compileRewrite(config: RewriteConfig): Rewrite {
     if (rewritePath === undefined) return undefined;
     const path = rewritePath(source);
     if (!isNormalPath(path)) return unsafeRewriteError();
-    request.target = source.search === '' ? path : `${path}?${source.search}`;
+    // Of the request as it goes on, not as it came: a credential may have been taken out of it.
+    const { target } = request;
+    const mark = target.indexOf('?');
+    request.target = mark === -1 ? path : path + target.slice(mark);
     return undefined;
   };
 }

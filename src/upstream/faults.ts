@@ -38,7 +38,9 @@ export function brokenConnection(url: string, started: boolean, cause?: NodeJS.E
 }
 
 export function badAnswer(url: string, error: unknown): GatewayError {
-  if (!(error instanceof ResponseFault)) throw error;
+  // Not the upstream's fault but ours, and of this one request: thrown on, it would end the thread with all the others.
+  if (!(error instanceof ResponseFault))
+    return new GatewayError('proxy_internal_error', String(error), { cause: error });
   const type = error.kind === 'headTooLarge' ? 'http_response_header_section_size' : 'http_protocol_error';
   return new GatewayError(type, `${url}: ${error.message}`, { cause: error });
 }

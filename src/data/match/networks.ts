@@ -2,6 +2,7 @@
  * Is an address in one of these networks? Compiled once; an IPv4 address costs a loop over its characters and one
  * compare per network. IPv4-mapped IPv6 (`::ffff:10.0.0.1`) is IPv4, in the networks as in the addresses.
  */
+import { isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 export interface Networks {
@@ -37,7 +38,7 @@ export function compileNetworks(texts: readonly string[]): Networks {
     contains(address) {
       const narrow = parseIPv4(address.startsWith('::ffff:') ? address.slice(7) : address);
       if (narrow !== -1) return containsNarrow(narrow);
-      if (!ipaddr.IPv6.isValid(address)) return false;
+      if (!isIPv6(address)) return false;
       const parsed = ipaddr.IPv6.parse(address);
       if (parsed.isIPv4MappedAddress()) return containsNarrow(parseIPv4(parsed.toIPv4Address().toString()));
       return wide.some(([base, bits]) => parsed.match(base, bits));

@@ -44,6 +44,11 @@ export class RequestView implements MatchRequest {
     this.#fields = fields;
   }
 
+  /** The same with another method: what a CORS preflight asks about. */
+  withMethod(method: string): RequestView {
+    return new RequestView(method, this.host, this.path, this.#search, this.#fields, this.clientAddress);
+  }
+
   header(name: string): string | undefined {
     return joinedField(this.#fields, name, ', ');
   }

@@ -159,6 +159,13 @@ describe('an answer that could be read in two ways is refused', () => {
     expect(() => read(text)).toThrow(ResponseFault);
   });
 
+  it('more interim answers than any service means are not passed on for ever', () => {
+    const { parser, heard } = parserFor();
+    const flood = head('HTTP/1.1 103 Early Hints', 'Link: </x>').repeat(100);
+    expect(() => parser.read(Buffer.from(flood))).toThrow('too many interim answers');
+    expect(heard.informed).toHaveLength(32);
+  });
+
   it('bytes after its end never become the next answer', () => {
     const { parser, heard } = parserFor();
     expect(() =>

@@ -51,6 +51,8 @@ const FIELDS = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r
 const CHUNK_SIZE = /^([0-9A-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 const DIGITS = /^\d{1,15}$/;
 
+/** Honest services send one or two. Each is passed on at once, to a client that perhaps does not read. */
+const MAX_INTERIM = 32;
 /** A chunk-size line with extensions is never longer in honest traffic. */
 const MAX_CHUNK_LINE = 4096;
 const CR = 13;
@@ -69,6 +71,7 @@ export class ResponseParser {
   /** Body or chunk bytes still to come. */
   #left = 0;
   #reusable = true;
+  #interim = 0;
 
   constructor(sink: ResponseSink, limits: ResponseLimits) {
     this.#sink = sink;
@@ -80,6 +83,7 @@ export class ResponseParser {
     this.#state = State.head;
     this.#withoutBody = toHead;
     this.#reusable = true;
+    this.#interim = 0;
   }
 
   /** Whether any byte of the expected answer has been read. */
@@ -146,6 +150,7 @@ export class ResponseParser {
     if (status === 101) throw this.#fault('101 that was not asked for');
     const fields: string[] = [];
     if (status < 200) {
+      if (++this.#interim > MAX_INTERIM) throw this.#fault('too many interim answers');
       this.#readFields(text, text.indexOf('\r\n') + 2, fields, HOP_BY_HOP);
       if (status !== 100) this.#sink.onInformation(status, fields);
       return end;
@@ -284,7 +289,7 @@ export class ResponseParser {
       if (end === -1 && bytes.length - at >= 5 && bytes.toString('latin1', at, at + 5) !== 'HTTP/')
         throw this.#fault('not HTTP');
       this.#kept = Buffer.from(bytes.subarray(at));
-      this.#refuseBareLineFeed();
+      this.#refuseBareLineFeed(0);
       return undefined;
     }
     const before = this.#kept.length;
@@ -293,7 +298,7 @@ export class ResponseParser {
     if (end === -1) {
       if (joined.length > most) throw this.#fault('head too large', 'headTooLarge');
       this.#kept = joined;
-      this.#refuseBareLineFeed();
+      this.#refuseBareLineFeed(before);
       return undefined;
     }
     if (end + 4 > most) throw this.#fault('head too large', 'headTooLarge');
@@ -301,9 +306,9 @@ export class ResponseParser {
     return { text: joined.toString('latin1', 0, end + 4), end: at + end + 4 - before };
   }
 
-  /** A head with bare line feeds would be waited for until the deadline. */
-  #refuseBareLineFeed(): void {
-    for (let at = this.#kept.indexOf(LF); at !== -1; at = this.#kept.indexOf(LF, at + 1)) {
+  /** A head with bare line feeds would be waited for until the deadline. @param from what stands before was looked at. */
+  #refuseBareLineFeed(from: number): void {
+    for (let at = this.#kept.indexOf(LF, from); at !== -1; at = this.#kept.indexOf(LF, at + 1)) {
       if (this.#kept[at - 1] !== CR) throw this.#fault('malformed head');
     }
   }
@@ -312,7 +317,7 @@ export class ResponseParser {
     const joined = this.#kept.length === 0 ? bytes.subarray(at) : Buffer.concat([this.#kept, bytes.subarray(at)]);
     const before = this.#kept.length;
     const empty = joined[0] === CR && joined[1] === LF;
-    const end = empty ? 2 : joined.indexOf(END_OF_HEAD) + 4;
+    const end = empty ? 2 : joined.indexOf(END_OF_HEAD, Math.max(0, before - 3)) + 4;
     if (!empty && end === 3) {
       if (joined.length > this.#limits.headBytes) throw this.#fault('trailers too large', 'headTooLarge');
       this.#kept = Buffer.from(joined);
