@@ -23,7 +23,7 @@ const program = new Command('aya')
   .addHelpText(
     'after',
     `
-DIR holds gateway.yaml (optional) and routes.d/*.yaml; without it the current directory is meant.
+DIR holds gateway.yaml (optional), routes.d/*.yaml and consumers.d/*.yaml (optional); without it the current directory is meant.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 'plan --exit-code' found changes.`,
   );
 
@@ -91,6 +91,64 @@ withAdmin(
   tell(await explain(method, url, options));
 });
 
+const consumer = program
+  .command('consumer')
+  .description('say who may call: consumers, their keys and passwords')
+  .helpCommand(false);
+
+inConsumers(consumer.command('add').argument('<name>', 'its name in logs, limits and x-aya-consumer'))
+  .option('--group <group>', 'a group that it belongs to; may be repeated', collect, [])
+  .description('make a consumer, without any credential yet')
+  .action(async (name: string, options: ConsumerFlags & { group: readonly string[] }) => {
+    const { addConsumer } = await import('./cli/consumer.ts');
+    tell(await addConsumer(name, options));
+  });
+
+inConsumers(consumer.command('key').argument('<name>', 'the consumer'))
+  .option('--expires <when>', '90d, 12h, or a day such as 2027-01-31')
+  .option('--id <id>', 'what logs and revoke call it (default: random)')
+  .description('make an API key, print it once, and keep its hash')
+  .action(async (name: string, options: ConsumerFlags & { expires?: string; id?: string }) => {
+    const { makeKey } = await import('./cli/consumer.ts');
+    tell(await makeKey(name, options));
+  });
+
+inConsumers(
+  consumer
+    .command('password')
+    .argument('<name>', 'the consumer')
+    .argument('<username>', 'the name that its clients send'),
+)
+  .option('--expires <when>', '90d, 12h, or a day such as 2027-01-31')
+  .description('set a password, asked for or read from standard input, and keep its hash')
+  .action(async (name: string, username: string, options: ConsumerFlags & { expires?: string }) => {
+    const [{ setPassword }, { readPassword }] = await Promise.all([
+      import('./cli/consumer.ts'),
+      import('./cli/read-password.ts'),
+    ]);
+    tell(await setPassword(name, username, options, readPassword));
+  });
+
+inConsumers(
+  consumer
+    .command('revoke')
+    .argument('<name>', 'the consumer')
+    .argument('[key]', 'id of one key; without it, everything'),
+)
+  .description('take a key from a consumer, or the consumer itself away')
+  .action(async (name: string, key: string | undefined, options: ConsumerFlags) => {
+    const { revoke } = await import('./cli/consumer.ts');
+    tell(await revoke(name, key, options));
+  });
+
+inConsumers(consumer.command('list'))
+  .option('--json', 'print JSON')
+  .description('list consumers and when their keys expire')
+  .action(async (options: ConsumerFlags & { json?: true }) => {
+    const { listConsumers } = await import('./cli/consumer.ts');
+    tell(await listConsumers(options));
+  });
+
 program
   .command('demo')
   .option('--check', 'play the story once and verify it, instead of waiting')
@@ -128,6 +186,21 @@ function withAdmin(command: Command): Command {
   return command
     .option('--admin <url>', 'admin server of the running gateway (default: as gateway.yaml says)')
     .option('--token <token>', 'its bearer token (default: $AYA_ADMIN_TOKEN, or as gateway.yaml says)');
+}
+
+interface ConsumerFlags {
+  readonly dir: string;
+  readonly store?: true;
+}
+
+function inConsumers(command: Command): Command {
+  return command
+    .option('--dir <dir>', 'directory of the configuration', '.')
+    .option('--store', 'in the store that gateway.yaml names, for all its gateways, instead of in consumers.d');
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 /** To a flat list: name, value, … */

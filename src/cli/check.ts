@@ -27,7 +27,8 @@ export async function check(dir: string, options: CheckOptions = {}): Promise<Ou
   return { out: [...(problems.length === 0 ? [] : [listProblems(dir, problems)]), summary].join('\n'), exitCode };
 }
 
-function sizeOf({ routes, pools }: Config): string[] {
+function sizeOf({ routes, pools, consumers }: Config): string[] {
   const endpoints = pools.reduce((sum, pool) => sum + pool.endpoints.length, 0);
-  return [counted(routes.length, 'route'), counted(pools.length, 'pool'), counted(endpoints, 'endpoint')];
+  const callers = consumers.length === 0 ? [] : [counted(consumers.length, 'consumer')];
+  return [counted(routes.length, 'route'), counted(pools.length, 'pool'), counted(endpoints, 'endpoint'), ...callers];
 }

@@ -136,7 +136,7 @@ function sent(rewrite: Destination['rewrite'], match: RouteMatch, { method, auth
   const { path, search } = target;
   const request = { target: search === '' ? path : `${path}?${search}`, fields: ['host', authority] };
   if (rewrite !== undefined) {
-    const unsafe = compileRewrite(rewrite)({ path, search, matchedPrefix: matchedPrefix(match.path, path) }, request);
+    const unsafe = compileRewrite(rewrite)({ path, matchedPrefix: matchedPrefix(match.path, path) }, request);
     if (unsafe !== undefined) return `nothing: ${refusalOf(unsafe)}`;
   }
   const host = request.fields[1]!;

@@ -5,7 +5,7 @@
 import { relative, resolve } from 'node:path';
 import { diff, type Change } from '../config/diff.ts';
 import { redact } from '../config/redact.ts';
-import type { Config, PoolConfig } from '../config/schema.ts';
+import type { Config, ListenerConfig, PoolConfig } from '../config/schema.ts';
 import { keepUntilRestart } from '../control/restart-keys.ts';
 import { adminOf, type AdminOptions } from './admin-client.ts';
 import { loadGood } from './configuration.ts';
@@ -44,7 +44,16 @@ function relocate(config: Config, dir: string): Config {
     for (const key of ['ca', 'cert', 'key'] as const) if (tls[key] !== undefined) tls[key] = moved(tls[key]);
     return { ...pool, tls };
   };
-  return { ...config, dir, pools: config.pools.map(movedPool) };
+  const movedListener = (listener: ListenerConfig): ListenerConfig => {
+    if (listener.tls === undefined) return listener;
+    const { certificates, clientCa } = listener.tls;
+    // Of keys, /config does not show where they are.
+    const moves = certificates.map(({ cert, key }) => ({ cert: moved(cert), key }));
+    const tls = { ...listener.tls, certificates: moves, ...(clientCa && { clientCa: moved(clientCa) }) };
+    return { ...listener, tls };
+  };
+  const gateway = { ...config.gateway, listen: config.gateway.listen.map(movedListener) };
+  return { ...config, dir, gateway, pools: config.pools.map(movedPool) };
 }
 
 const SIGN = { added: green('+'), removed: red('-'), changed: yellow('~') } as const;

@@ -71,7 +71,7 @@ const BROKEN: readonly Broken[] = [
   {
     what: 'a placeholder that names nothing',
     text: 'pools:\n  a:\n    endpoints:\n      - "▸${}"\n',
-    says: `'\${}' is not a placeholder — write \${NAME} or \${NAME:-default}, or $\${ for a plain \${`,
+    says: `'\${}' is not a placeholder — write \${NAME}, \${NAME:-default} or \${file:PATH}, or $\${ for a plain \${`,
   },
   {
     what: 'a placeholder left open',
@@ -81,7 +81,7 @@ const BROKEN: readonly Broken[] = [
   {
     what: 'a placeholder for a file',
     text: 'pools:\n  a:\n    endpoints:\n      - http://▸${file:/etc/passwd}\n',
-    says: `'\${file:/etc/passwd}' is not a placeholder — write \${NAME} or \${NAME:-default}, or $\${ for a plain \${`,
+    says: "file '/etc/passwd' is not in a directory for secrets — /run/secrets, /var/run/secrets, or below the configuration; AYA_SECRETS_PATH names others",
   },
   {
     what: 'a number from the environment where it is no number',
@@ -393,7 +393,7 @@ const BROKEN: readonly Broken[] = [
     what: 'defaults with a pool',
     file: 'gateway.yaml',
     text: 'defaults: { ▸pool: a }\n',
-    says: "unknown key 'pool' — known here: timeout, limits, headers, redirect, retry, rewrite, split",
+    says: "unknown key 'pool' — known here: timeout, limits, auth, authorize, cors, csrf, headers, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
   },
 ];
 

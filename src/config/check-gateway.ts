@@ -1,11 +1,17 @@
 /** What a schema cannot say about gateway.yaml. */
 import { compileNetworks } from '../data/match/networks.ts';
+import { redisOptions } from '../store/options.ts';
 import type { Document } from './document.ts';
 import type { Problem } from './problem.ts';
 import type { GatewayConfig } from './schema.ts';
 
 export function checkGateway(config: GatewayConfig, document: Document): Problem[] {
-  return [...checkAdmin(config, document), ...checkListeners(config, document), ...checkNetworks(config, document)];
+  return [
+    ...checkAdmin(config, document),
+    ...checkListeners(config, document),
+    ...checkNetworks(config, document),
+    ...checkStore(config, document),
+  ];
 }
 
 function checkAdmin({ admin }: GatewayConfig, document: Document): Problem[] {
@@ -54,13 +60,31 @@ function overlap(one: Address, other: Address): boolean {
   return one.host === other.host || ANY_HOST.has(one.host) || ANY_HOST.has(other.host);
 }
 
-function checkNetworks({ trustedProxies }: GatewayConfig, document: Document): Problem[] {
-  return trustedProxies.flatMap((network, index) => {
+function checkNetworks({ trustedProxies, listen }: GatewayConfig, document: Document): Problem[] {
+  const written = [
+    ...trustedProxies.map((network, index) => [network, `/trustedProxies/${index}`] as const),
+    ...listen.flatMap(({ proxyProtocol }, at) =>
+      (proxyProtocol?.from ?? []).map(
+        (network, index) => [network, `/listen/${at}/proxyProtocol/from/${index}`] as const,
+      ),
+    ),
+  ];
+  return written.flatMap(([network, at]) => {
     try {
       compileNetworks([network]);
       return [];
     } catch (error) {
-      return [document.error(document.valueAt(`/trustedProxies/${index}`), (error as Error).message)];
+      return [document.error(document.valueAt(at), (error as Error).message)];
     }
   });
+}
+
+function checkStore({ store }: GatewayConfig, document: Document): Problem[] {
+  try {
+    redisOptions(store);
+    return [];
+  } catch (error) {
+    const at = typeof store === 'string' ? '/store' : '/store/url';
+    return [document.error(document.valueAt(at), (error as Error).message)];
+  }
 }

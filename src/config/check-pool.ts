@@ -1,8 +1,7 @@
 /** What a schema cannot say about one pool. */
-import { statSync } from 'node:fs';
-import { isAbsolute, relative, resolve } from 'node:path';
 import { compileRegex } from '../data/match/regex.ts';
 import { child, type Document } from './document.ts';
+import { fileFault } from './file-fault.ts';
 import type { Problem } from './problem.ts';
 import type { PoolConfig } from './schema.ts';
 import { NAME } from './shapes.ts';
@@ -127,17 +126,6 @@ function checkTls({ tls, name, endpoints }: PoolConfig, document: Document, at: 
     );
   }
   return problems;
-}
-
-/** A relative path stays below the directory, so that a route file cannot reach into its neighbours. */
-function fileFault(path: string, dir: string): string | undefined {
-  const full = resolve(dir, path);
-  if (!isAbsolute(path) && relative(dir, full).startsWith('..')) {
-    return `'${path}' leads out of the configuration's directory: write an absolute path if that is meant`;
-  }
-  const found = statSync(full, { throwIfNoEntry: false });
-  if (found === undefined) return `file '${path}' does not exist`;
-  return found.isFile() ? undefined : `'${path}' is not a file`;
 }
 
 /** RFC 9110 §5.6.2: a token. */

@@ -1,10 +1,10 @@
 /** What files can only get wrong together: names that two of them take or none has, routes that stand in each other's way. */
-import type { AnyPlugin } from '../extension.ts';
-import { child, pointer } from './document.ts';
+import type { AnyPlugin, ConfigFault } from '../extension.ts';
+import { child, pointer, type Document } from './document.ts';
 import type { Placed, RouteFile } from './interpret.ts';
 import { didYouMean } from './nearest.ts';
 import type { Problem } from './problem.ts';
-import type { PoolConfig, RouteConfig } from './schema.ts';
+import type { GatewayConfig, PoolConfig, RouteConfig } from './schema.ts';
 import { conditionsOf, findShadowed } from './shadow.ts';
 
 /** @param known names of pools, also of those in files that have other faults. */
@@ -91,17 +91,35 @@ function pluginFaults(
   return plugins.flatMap((plugin) => {
     const options = optionsOf(plugin, config);
     if (options === undefined || plugin.check === undefined) return [];
-    return plugin.check(options, config, known).map(({ path, message }) => {
-      const place = child(at, plugin.name) + pointer(path);
-      return document.error(
-        path.length === 0 ? document.keyAt(place) : document.valueAt(place),
-        `${[plugin.name, ...path].join('.')}: ${message}`,
-      );
-    });
+    return plugin.check(options, config, known).map((fault) => problemOf(fault, plugin.name, document, at));
   });
 }
 
-const optionsOf = (plugin: AnyPlugin, route: RouteConfig): unknown =>
+/** What plugins need of gateway.yaml and do not find there. */
+export function checkAgainstGateway(
+  routes: readonly Placed<RouteConfig>[],
+  gateway: GatewayConfig,
+  plugins: readonly AnyPlugin[],
+): Problem[] {
+  return routes.flatMap(({ config, document, at }) =>
+    plugins.flatMap((plugin) => {
+      const options = optionsOf(plugin, config);
+      const faults = options === undefined ? [] : (plugin.checkGateway?.(options, gateway) ?? []);
+      return faults.map((fault) => problemOf(fault, plugin.name, document, at));
+    }),
+  );
+}
+
+function problemOf({ path, message }: ConfigFault, name: string, document: Document, at: string): Problem {
+  const place = child(at, name) + pointer(path);
+  return document.error(
+    path.length === 0 ? document.keyAt(place) : document.valueAt(place),
+    `${[name, ...path].join('.')}: ${message}`,
+  );
+}
+
+/** What the route says under the plugin's key. */
+export const optionsOf = (plugin: AnyPlugin, route: RouteConfig): unknown =>
   (route as unknown as Record<string, unknown>)[plugin.name];
 
 // --- routes in each other's way --------------------------------------------------------------------------------------

@@ -49,8 +49,8 @@ describe('what a reload changes', () => {
         kind: 'gateway',
         name: '',
         change: 'changed',
-        paths: ['listen', 'threads', 'drain.delay', 'metrics.maxRoutes'],
-        restart: ['listen', 'threads', 'metrics.maxRoutes'],
+        paths: ['listen.0.port', 'threads', 'drain.delay', 'metrics.maxRoutes'],
+        restart: ['listen.0.port', 'threads', 'metrics.maxRoutes'],
       },
     ]);
   });

@@ -1,10 +1,10 @@
 /** What one configuration changes against another: for `aya plan` and the log of a reload. */
 import { isDeepStrictEqual } from 'node:util';
 import { isObject } from './merge.ts';
-import type { Config, PoolConfig } from './schema.ts';
+import type { Config, GatewayConfig, PoolConfig } from './schema.ts';
 
 export interface Change {
-  readonly kind: 'gateway' | 'pool' | 'endpoint' | 'route';
+  readonly kind: 'gateway' | 'pool' | 'endpoint' | 'route' | 'consumer';
   /** Of an endpoint: `pool url`. Of the gateway: empty. */
   readonly name: string;
   readonly change: 'added' | 'removed' | 'changed';
@@ -15,7 +15,9 @@ export interface Change {
 }
 
 /** Sockets, threads and shared tables are made once, at start; control/restart-keys.ts keeps their old values. */
-const NEEDS_RESTART = /^((listen|threads|admin)(\.|$)|metrics\.maxRoutes$)/;
+const NEEDS_RESTART = /^((listen|threads|admin|store)(\.|$)|metrics\.maxRoutes$)/;
+/** Of listeners, what the next handshake already uses. */
+const FOLLOWS = /^listen\.\d+\.tls(\.(certificates|clientCa|minVersion)|Digest)$/;
 
 export function diff(before: Config, after: Config): Change[] {
   return [
@@ -23,15 +25,20 @@ export function diff(before: Config, after: Config): Change[] {
     ...diffNamed('pool', before.pools.map(withoutEndpoints), after.pools.map(withoutEndpoints)),
     ...diffNamed('endpoint', before.pools.flatMap(endpointsOf), after.pools.flatMap(endpointsOf)),
     ...diffNamed('route', before.routes, after.routes),
+    ...diffNamed('consumer', before.consumers, after.consumers),
   ];
 }
 
 function diffGateway(before: Config, after: Config): Change[] {
-  const paths = differences(before.gateway, after.gateway);
+  const paths = differences(withNumberedListeners(before.gateway), withNumberedListeners(after.gateway));
   if (paths.length === 0) return [];
-  return [
-    { kind: 'gateway', name: '', change: 'changed', paths, restart: paths.filter((path) => NEEDS_RESTART.test(path)) },
-  ];
+  const restart = paths.filter((path) => NEEDS_RESTART.test(path) && !FOLLOWS.test(path));
+  return [{ kind: 'gateway', name: '', change: 'changed', paths, restart }];
+}
+
+/** What differs is looked for inside of each: as long as they are as many, the first is the first. */
+function withNumberedListeners(gateway: GatewayConfig): unknown {
+  return { ...gateway, listen: { ...gateway.listen } };
 }
 
 interface Named {

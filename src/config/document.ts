@@ -1,4 +1,5 @@
 /** One file as plain data that remembers where each part of it was written. */
+import type { AttachedFiles } from './option-files.ts';
 import type { EnvironmentValue } from './placeholders.ts';
 import { START, type Position, type Problem } from './problem.ts';
 
@@ -16,8 +17,12 @@ export class Document {
   readonly file: string;
   /** Plain data; `{}` for an empty file. */
   readonly value: unknown;
-  /** Values that the environment gave. */
+  /** Values that the environment and secret files gave. */
   readonly fromEnv: readonly EnvironmentValue[];
+  /** What other files held that its options name, when it was interpreted first. */
+  readonly attached: AttachedFiles = new Map();
+  /** Digests of those files, by full path. */
+  readonly secretFiles: ReadonlyMap<string, string>;
   readonly #keys: ReadonlyMap<string, Position>;
   readonly #values: ReadonlyMap<string, Position>;
 
@@ -27,10 +32,12 @@ export class Document {
     fromEnv: readonly EnvironmentValue[],
     keys: ReadonlyMap<string, Position>,
     values: ReadonlyMap<string, Position>,
+    secretFiles: ReadonlyMap<string, string> = new Map(),
   ) {
     this.file = file;
     this.value = value;
     this.fromEnv = fromEnv;
+    this.secretFiles = secretFiles;
     this.#keys = keys;
     this.#values = values;
   }

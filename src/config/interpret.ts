@@ -3,15 +3,30 @@
  * place where it was written. Everything that one file can get wrong by itself is found here.
  */
 import { resolve } from 'node:path';
+import type { AnyPlugin, ConfigFault } from '../extension.ts';
 import { checkGateway } from './check-gateway.ts';
+import { checkListenerTls } from './check-listener-tls.ts';
 import { checkPool } from './check-pool.ts';
 import { checkRoute } from './check-route.ts';
 import { complete } from './complete.ts';
-import { child, type Document } from './document.ts';
+import { child, pointer, type Document } from './document.ts';
 import type { Language } from './language.ts';
 import { isObject, merge } from './merge.ts';
+import { optionFiles, type OptionFiles } from './option-files.ts';
+import { interpretIdentity } from './interpret-identity.ts';
+import { placeConsumers } from './interpret-consumers.ts';
 import { isError, type Problem } from './problem.ts';
-import type { GatewayConfig, MatchConfig, PoolConfig, RouteConfig, UpstreamTlsConfig } from './schema.ts';
+import type {
+  ConsumerConfig,
+  GatewayConfig,
+  ListenerConfig,
+  ListenerTlsConfig,
+  MatchConfig,
+  PoolConfig,
+  RouteConfig,
+  UpstreamTlsConfig,
+  WrittenListenerTls,
+} from './schema.ts';
 import { validate } from './validate.ts';
 
 /** A part of the configuration and where it was written. */
@@ -24,6 +39,7 @@ export interface Placed<Config> {
 
 export interface GatewayFile {
   readonly config: GatewayConfig;
+  readonly consumers: readonly Placed<ConsumerConfig>[];
   /** What lies under each route, as it was written. */
   readonly defaults: unknown;
 }
@@ -40,12 +56,24 @@ export interface Interpreted<Meaning> {
   readonly problems: readonly Problem[];
 }
 
-export function interpretGateway(document: Document, language: Language): Interpreted<GatewayFile> {
+/** @param dir what paths of files are relative to. */
+export function interpretGateway(document: Document, dir: string, language: Language): Interpreted<GatewayFile> {
   const invalid = validate(language.checkGatewayFile, document.value, document);
   if (invalid.length > 0) return { problems: invalid };
-  const { defaults = {}, ...written } = document.value as Record<string, unknown>;
-  const config = complete(language.schemas.gatewayFile, written) as GatewayConfig;
-  return unlessWrong({ config, defaults }, checkGateway(config, document));
+  const { defaults = {}, ...settings } = document.value as Record<string, unknown>;
+  const written = complete(language.schemas.gatewayFile, settings) as WrittenGateway;
+  const listen = written.listen.map((listener) => listenerFrom(listener, dir));
+  const { consumers, ...own } = written;
+  const identity = own.identity && interpretIdentity(own.identity, document, dir);
+  const config: GatewayConfig = { ...own, listen, ...(identity?.meaning && { identity: identity.meaning }) };
+  const placed = placeConsumers(consumers, document);
+  const problems = [
+    ...checkGateway(config, document),
+    ...checkListenerTls(written.listen, document, dir),
+    ...placed.problems,
+    ...(identity?.problems ?? []),
+  ];
+  return unlessWrong({ config, consumers: placed.meaning ?? [], defaults }, problems);
 }
 
 /** @param defaults of the gateway file. @param dir what paths of files are relative to. */
@@ -73,7 +101,9 @@ export function interpretRoutes(
   });
   const placedRoutes = routes.map((route, index): Placed<RouteConfig> => {
     const at = `/routes/${index}`;
-    const config = routeFrom(document.source(at), complete(schemas.route, route) as WrittenRoute);
+    const plain = routeFrom(document.source(at), complete(schemas.route, route) as WrittenRoute);
+    const { config, faults } = withOptionFiles(plain, optionFiles(dir, document.attached), language.plugins);
+    problems.push(...faults.map(({ path, message }) => document.error(document.valueAt(at + pointer(path)), message)));
     problems.push(...checkRoute(config, document, at));
     return { config: { ...config, match: config.match.map(withLowerCase) }, document, at };
   });
@@ -121,11 +151,47 @@ function resolveFiles(pool: PoolConfig, dir: string): PoolConfig {
   return { ...pool, tls };
 }
 
+type WrittenListener = Omit<ListenerConfig, 'tls'> & { tls?: WrittenListenerTls };
+type WrittenGateway = Omit<GatewayConfig, 'listen'> & { listen: WrittenListener[]; consumers: ConsumerConfig[] };
+
+function listenerFrom({ tls, ...listener }: WrittenListener, dir: string): ListenerConfig {
+  if (tls === undefined) return listener;
+  const { cert, key, certificates = [], clientCa, minVersion } = tls;
+  // One that is half written is refused by its check.
+  const written = cert === undefined || key === undefined ? certificates : [{ cert, key }];
+  const resolved: ListenerTlsConfig = {
+    certificates: written.map((files) => ({ cert: resolve(dir, files.cert), key: resolve(dir, files.key) })),
+    ...(clientCa === undefined ? {} : { clientCa: resolve(dir, clientCa) }),
+    clientAuth: tls.clientAuth ?? (clientCa === undefined ? 'none' : 'require'),
+    minVersion,
+  };
+  return { ...listener, tls: resolved };
+}
+
 type WrittenRoute = Omit<RouteConfig, 'match' | 'source'> & { match?: MatchConfig | MatchConfig[] };
 
 function routeFrom(source: string, route: WrittenRoute): RouteConfig {
   const { match = {}, ...rest } = route;
   return { ...rest, source, match: Array.isArray(match) ? match : [match] } as RouteConfig;
+}
+
+/** The route with its plugins' options resolved. */
+function withOptionFiles(route: RouteConfig, files: OptionFiles, plugins: readonly AnyPlugin[]) {
+  const config = { ...route } as RouteConfig & Record<string, unknown>;
+  const faults: ConfigFault[] = [];
+  for (const { name, resolve: resolveOptions } of plugins) {
+    const options = config[name];
+    if (resolveOptions === undefined || options === undefined || options === false) continue;
+    try {
+      config[name] = resolveOptions(options, files);
+    } catch (error) {
+      const { path = [], message } = error as Partial<ConfigFault> & Error;
+      faults.push({ path: [name, ...path], message: `${[name, ...path].join('.')}: ${message}` });
+      // Nothing more can be said of options that could not be read.
+      delete config[name];
+    }
+  }
+  return { config, faults };
 }
 
 /** RFC 9110 §4.2.3 and §5.1: hosts and field names do not depend on case. */

@@ -1,10 +1,10 @@
 /** The whole language: the core's schemas joined by those of the plugins and balancers that the folders hold. */
 import type { ValidateFunction } from 'ajv';
 import type { TSchema } from 'typebox';
-import { scanPlugins, scanSchemas, type AnyPlugin } from '../extension.ts';
+import { scanChecks, scanPlugins, scanSchemas, type AnyPlugin } from '../extension.ts';
 import { balancerNames, scanBalancers } from '../upstream/balance.ts';
 import { compile } from './fits.ts';
-import { gatewayFileSchema, poolSchema, routeFileSchema, routeSchema } from './schema.ts';
+import { consumerFileSchema, gatewayFileSchema, poolSchema, routeFileSchema, routeSchema } from './schema.ts';
 import { userSchema } from './user-schema.ts';
 
 export interface Language {
@@ -13,12 +13,14 @@ export interface Language {
   readonly schemas: {
     readonly routeFile: TSchema;
     readonly gatewayFile: TSchema;
+    readonly consumerFile: TSchema;
     readonly pool: TSchema;
     readonly route: TSchema;
   };
   /** Against what users write. */
   readonly checkRouteFile: ValidateFunction;
   readonly checkGatewayFile: ValidateFunction;
+  readonly checkConsumerFile: ValidateFunction;
 }
 
 /** @param written how the options of each plugin are written, in the order of the plugins. */
@@ -32,9 +34,16 @@ export function createLanguage(
   const gatewayFile = gatewayFileSchema(concerns);
   return {
     plugins,
-    schemas: { routeFile, gatewayFile, pool: poolSchema(balancers), route: routeSchema(concerns) },
+    schemas: {
+      routeFile,
+      gatewayFile,
+      consumerFile: consumerFileSchema,
+      pool: poolSchema(balancers),
+      route: routeSchema(concerns),
+    },
     checkRouteFile: compile(userSchema(routeFile)),
     checkGatewayFile: compile(userSchema(gatewayFile)),
+    checkConsumerFile: compile(userSchema(consumerFileSchema)),
   };
 }
 
@@ -42,8 +51,18 @@ let scanned: Promise<Language> | undefined;
 
 /** That of the folders `plugins/` and `src/upstream/balancers/`, read once. */
 export function scanLanguage(): Promise<Language> {
-  scanned ??= Promise.all([scanPlugins(), scanSchemas(), scanBalancers()]).then(([plugins, schemas, balancers]) =>
-    createLanguage(plugins, schemas, balancerNames(balancers)),
+  scanned ??= Promise.all([scanPlugins(), scanChecks(), scanSchemas(), scanBalancers()]).then(
+    ([plugins, checks, schemas, balancers]) =>
+      createLanguage(withChecks(plugins, checks), schemas, balancerNames(balancers)),
   );
   return scanned;
+}
+
+/** Each plugin with both of its checks: its own, and the one beside its schema. */
+function withChecks(plugins: readonly AnyPlugin[], checks: readonly AnyPlugin['check'][]): AnyPlugin[] {
+  return plugins.map((plugin, at): AnyPlugin => {
+    const further = checks[at];
+    if (further === undefined) return plugin;
+    return { ...plugin, check: (...told) => [...(plugin.check?.(...told) ?? []), ...further(...told)] };
+  });
 }

@@ -7,17 +7,24 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { crossCheck } from './cross-check.ts';
+import type { AnyPlugin } from '../extension.ts';
+import { checkLimits } from './check-limits.ts';
+import { crossCheckConsumers } from './check-consumers.ts';
+import { checkRateLimits } from './check-rate-limits.ts';
+import { checkAgainstGateway, crossCheck, optionsOf } from './cross-check.ts';
 import type { Document } from './document.ts';
-import { interpretGateway, interpretRoutes, type GatewayFile, type RouteFile } from './interpret.ts';
+import { interpretConsumers } from './interpret-consumers.ts';
+import { interpretGateway, interpretRoutes, type GatewayFile, type Placed, type RouteFile } from './interpret.ts';
 import { scanLanguage, type Language } from './language.ts';
 import { isObject } from './merge.ts';
-import type { Environment } from './placeholders.ts';
+import { FILE, type Environment } from './placeholders.ts';
 import { isError, sortProblems, START, type Problem } from './problem.ts';
 import { decode, hashOf, readDocument } from './read.ts';
 import { SECRET_NAME } from './redact.ts';
-import type { Config, PoolConfig } from './schema.ts';
-import { GATEWAY_FILE, readSources, ROUTES_DIR, type Source } from './sources.ts';
+import type { Config, ConsumerConfig, ListenerConfig, PoolConfig, RouteConfig } from './schema.ts';
+import { secretFiles, type SecretFiles } from './secret-files.ts';
+import { GATEWAY_FILE, isConsumerFile, readSources, ROUTES_DIR, type Source } from './sources.ts';
+import { digestOf, readTlsFiles } from './tls-files.ts';
 
 export interface LoadOptions {
   /** For placeholders. Default: none is set. */
@@ -52,6 +59,8 @@ export interface LoadedFile {
   readonly problems: readonly Problem[];
   /** The version that serves. */
   readonly document?: Document;
+  /** Digests of the files that it names, by full path; of what is on the disk, as far as it was read. */
+  readonly attached: ReadonlyMap<string, string>;
 }
 
 export async function load(dir: string, options: LoadOptions = {}): Promise<LoadResult> {
@@ -66,7 +75,8 @@ export function assemble(
   options: LoadOptions & { readonly language: Language },
 ): LoadResult {
   if (sources.length === 0) return refuseEmpty();
-  const versions = sources.map((source) => new Versions(source, options));
+  const secrets = secretFiles(dir, options.env ?? {});
+  const versions = sources.map((source) => new Versions(source, options, secrets));
   for (;;) {
     const attempt = interpret(dir, versions, options.language);
     const errors = [...versions.flatMap((version) => version.problems), ...attempt.problems].filter(isError);
@@ -83,6 +93,8 @@ class Versions {
   /** What is wrong with the version on the disk, once it was set back. */
   problems: readonly Problem[] = [];
   document: Document | undefined;
+  /** What is on the disk. */
+  readonly #read: Document | undefined;
   /** Not even set back to anything: a file that cannot be read at start. */
   unreadable = false;
   readonly #hash: string;
@@ -90,13 +102,15 @@ class Versions {
   readonly #serving: Document | undefined;
   #isStale = false;
 
-  constructor(source: Source, { env = {}, previous }: LoadOptions) {
+  constructor(source: Source, { env = {}, previous }: LoadOptions, secrets: SecretFiles) {
     this.file = source.file;
     this.#hash = source.bytes === undefined ? '' : hashOf(source.bytes);
     this.#isReload = previous !== undefined;
-    this.#serving = previous?.find((file) => file.path === source.file)?.document;
-    const { document, problems } = readSource(source, env);
-    this.document = document;
+    const before = previous?.find((file) => file.path === source.file);
+    this.#serving = before?.document;
+    const unchanged = before !== undefined && canServeOn(before, this.#hash) ? before : undefined;
+    const { document, problems } = unchanged ?? readSource(source, env, secrets);
+    this.document = this.#read = document;
     if (document !== undefined) return;
     this.problems = problems;
     if (!this.setBack(problems)) this.unreadable = true;
@@ -115,18 +129,29 @@ class Versions {
   loaded(warnings: readonly Problem[]): LoadedFile {
     const problems = [...this.problems, ...warnings.filter((warning) => warning.file === this.file)];
     const state = this.#isStale || this.unreadable ? 'stale' : 'ok';
-    const file = { path: this.file, hash: this.#hash, state, problems } as const;
+    // The serving version first: what was read of the disk says more.
+    const named = [this.document, this.#read].flatMap((document) => [...(document?.attached ?? [])]);
+    const secrets = [this.document, this.#read].flatMap((document) => [...(document?.secretFiles ?? [])]);
+    const attached = new Map([...named.map(([path, { digest }]) => [path, digest] as const), ...secrets]);
+    const file = { path: this.file, hash: this.#hash, state, problems, attached } as const;
     return this.document === undefined ? file : { ...file, document: this.document };
   }
+}
+
+/** Consumers can be very many: their file is not read again while neither it nor what it takes from elsewhere can differ. */
+function canServeOn({ path, hash, state, document }: LoadedFile, hashNow: string): boolean {
+  if (!isConsumerFile(path) || state !== 'ok' || hash !== hashNow || document === undefined) return false;
+  return document.fromEnv.length === 0 && document.secretFiles.size === 0;
 }
 
 function readSource(
   { file, bytes, problem }: Source,
   env: Environment,
+  secrets: SecretFiles,
 ): { document?: Document; problems: readonly Problem[] } {
   if (bytes === undefined) return { problems: problem === undefined ? [] : [problem] };
   const { text, problems } = decode(file, bytes);
-  return text === undefined ? { problems } : readDocument(file, text, env);
+  return text === undefined ? { problems } : readDocument(file, text, env, secrets);
 }
 
 // --- one set of versions ---------------------------------------------------------------------------------------------
@@ -139,19 +164,29 @@ interface Attempt {
 function interpret(dir: string, versions: readonly Versions[], language: Language): Attempt {
   const documents = versions.flatMap(({ document }) => document ?? []);
   const gatewayDocument = documents.find(({ file }) => file === GATEWAY_FILE) ?? emptyDocument();
-  const routeDocuments = documents.filter(({ file }) => file !== GATEWAY_FILE);
+  const consumerDocuments = documents.filter(({ file }) => isConsumerFile(file));
+  const routeDocuments = documents.filter(({ file }) => file !== GATEWAY_FILE && !isConsumerFile(file));
 
-  const gateway = interpretGateway(gatewayDocument, language);
+  const gateway = interpretGateway(gatewayDocument, dir, language);
   const defaults = gateway.meaning?.defaults ?? {};
   const interpreted = routeDocuments.map((document) => interpretRoutes(document, defaults, dir, language));
   const files = interpreted.flatMap(({ meaning }) => meaning ?? []);
-  const problems = [...gateway.problems, ...interpreted.flatMap((file) => file.problems)];
+  const callers = consumerDocuments.map((document) => interpretConsumers(document, language));
+  const problems = [...gateway.problems, ...[...interpreted, ...callers].flatMap((file) => file.problems)];
 
   // Without a file whose names cannot even be read, every name of it would be an error elsewhere.
   if (versions.some((version) => version.unreadable)) return { problems };
   problems.push(...crossCheck(files, poolNames(routeDocuments), language.plugins));
   if (gateway.meaning === undefined || problems.some(isError)) return { problems };
-  return { config: configFrom(dir, gateway.meaning, files), problems };
+  const routes = files.flatMap((file) => file.routes);
+  problems.push(...checkAgainstGateway(routes, gateway.meaning.config, language.plugins));
+  problems.push(...checkLimits(routes, gateway.meaning.config.listen));
+  const consumers = [...gateway.meaning.consumers, ...callers.flatMap(({ meaning }) => meaning ?? [])];
+  const routeNames = new Set(routes.map(({ config }) => config.name));
+  problems.push(...crossCheckConsumers(consumers, gateway.meaning.config.groups, gatewayDocument, routeNames));
+  problems.push(...checkRateLimits(routes, consumers, gateway.meaning.config, gatewayDocument));
+  if (problems.some(isError)) return { problems };
+  return { config: configFrom(dir, gateway.meaning, files, consumers, language), problems };
 }
 
 function emptyDocument(): Document {
@@ -164,21 +199,42 @@ function poolNames(documents: readonly Document[]): ReadonlySet<string> {
   );
 }
 
-function configFrom(dir: string, gateway: GatewayFile, files: readonly RouteFile[]): Config {
+function configFrom(
+  dir: string,
+  gateway: GatewayFile,
+  files: readonly RouteFile[],
+  consumers: readonly Placed<ConsumerConfig>[],
+  { plugins }: Language,
+): Config {
+  const routes = files.flatMap((file) => file.routes.map((route) => route.config));
   const contents = {
-    gateway: gateway.config,
+    gateway: { ...gateway.config, listen: gateway.config.listen.map(withCertificateDigest) },
     pools: files.flatMap((file) => file.pools.map((pool) => withTlsDigest(pool.config))),
-    routes: files.flatMap((file) => file.routes.map((route) => route.config)),
+    routes,
+    consumers: consumers.map(({ config }) => config),
+    documents: documentsOf(routes, plugins),
   };
   return { dir, revision: revisionOf(contents), ...contents };
 }
 
+function documentsOf(routes: readonly RouteConfig[], plugins: readonly AnyPlugin[]): string[] {
+  const urls = routes.flatMap((route) =>
+    plugins.flatMap((plugin) => {
+      const options = optionsOf(plugin, route);
+      return options === undefined ? [] : (plugin.documents?.(options) ?? []);
+    }),
+  );
+  return [...new Set(urls)].sort();
+}
+
 function withTlsDigest(pool: PoolConfig): PoolConfig {
   const files = [pool.tls?.ca, pool.tls?.cert, pool.tls?.key].filter((file) => file !== undefined);
-  if (files.length === 0) return pool;
-  const hash = createHash('sha256');
-  for (const file of files) hash.update(readFileSync(file));
-  return { ...pool, tlsDigest: hash.digest('hex').slice(0, 12) };
+  return files.length === 0 ? pool : { ...pool, tlsDigest: digestOf(files.map((file) => readFileSync(file))) };
+}
+
+function withCertificateDigest(listener: ListenerConfig): ListenerConfig {
+  const { tls } = listener;
+  return tls === undefined ? listener : { ...listener, tlsDigest: readTlsFiles(tls).digest };
 }
 
 /** Comments, order of keys and lines that moved are no change. */
@@ -217,10 +273,10 @@ function result(
 
 function secretsOf(versions: readonly Versions[]): string[] {
   const values = versions.flatMap(({ document }) => document?.fromEnv ?? []);
-  return [
-    ...new Set(values.filter(({ name, value }) => SECRET_NAME.test(name) && value !== '').map(({ value }) => value)),
-  ];
+  return [...new Set(values.filter(({ name, value }) => isSecret(name) && value !== '').map(({ value }) => value))];
 }
+
+const isSecret = (name: string) => name.startsWith(FILE) || SECRET_NAME.test(name);
 
 function refuseEmpty(): LoadResult {
   const message = `no ${GATEWAY_FILE} and no route files in ${ROUTES_DIR}/: is this the right directory?`;

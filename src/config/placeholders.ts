@@ -1,14 +1,16 @@
 /**
- * `${NAME}` and `${NAME:-default}` in the values of a file; `$${` stands for `${` itself. As in a shell, the default is
- * used when the variable is unset or empty.
+ * `${NAME}`, `${NAME:-default}` and `${file:PATH}` in the values of a file; `$${` stands for `${` itself. As in a shell,
+ * the default is used when the variable is unset or empty.
  */
+import type { SecretFile, SecretFiles } from './secret-files.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Filled {
   readonly text: string;
-  /** Names and values of the variables that went into it. */
+  /** Names and values of the variables that went into it; of a file the name is `file:PATH`. */
   readonly used: readonly EnvironmentValue[];
+  readonly files: readonly SecretFile[];
   /** The text was one placeholder and nothing else. */
   readonly whole: boolean;
 }
@@ -25,16 +27,24 @@ export interface PlaceholderFault {
   readonly hint?: string;
 }
 
+/** Introduces the path of a file. */
+export const FILE = 'file:';
+
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** @returns undefined when the text holds no placeholder. */
-export function fillPlaceholders(text: string, env: Environment): Filled | PlaceholderFault | undefined {
+export function fillPlaceholders(
+  text: string,
+  env: Environment,
+  read?: SecretFiles,
+): Filled | PlaceholderFault | undefined {
   let open = text.indexOf('${');
   if (open === -1) return undefined;
   let filled = '';
   let from = 0;
   let whole = false;
   const used: EnvironmentValue[] = [];
+  const files: SecretFile[] = [];
   for (; open !== -1; open = text.indexOf('${', from)) {
     if (open > from && text[open - 1] === '$') {
       filled += `${text.slice(from, open - 1)}\${`;
@@ -44,6 +54,16 @@ export function fillPlaceholders(text: string, env: Environment): Filled | Place
     const close = text.indexOf('}', open);
     if (close === -1) return { at: open, message: `placeholder without its '}'`, hint: `write $\${ for a plain \${` };
     const inside = text.slice(open + 2, close);
+    if (inside.startsWith(FILE)) {
+      const file = read?.(inside.slice(FILE.length)) ?? { message: 'files are not read here' };
+      if ('message' in file) return { at: open, ...file };
+      used.push({ name: inside, value: file.value });
+      files.push(file);
+      filled += text.slice(from, open) + file.value;
+      from = close + 1;
+      whole = open === 0 && from === text.length;
+      continue;
+    }
     const [name = '', fallback] = splitOnce(inside, ':-');
     if (!NAME.test(name)) return malformed(open, name);
     if (fallback?.includes('${')) return { at: open, message: 'placeholder inside a placeholder' };
@@ -61,14 +81,14 @@ export function fillPlaceholders(text: string, env: Environment): Filled | Place
     from = close + 1;
     whole = open === 0 && from === text.length;
   }
-  return { text: filled + text.slice(from), used, whole };
+  return { text: filled + text.slice(from), used, files, whole };
 }
 
 function malformed(at: number, name: string): PlaceholderFault {
   return {
     at,
     message: `'\${${name}}' is not a placeholder`,
-    hint: `write \${NAME} or \${NAME:-default}, or $\${ for a plain \${`,
+    hint: `write \${NAME}, \${NAME:-default} or \${file:PATH}, or $\${ for a plain \${`,
   };
 }
 

@@ -19,6 +19,7 @@ import {
 import { child, Document } from './document.ts';
 import { fillPlaceholders, plainScalar, type Environment, type EnvironmentValue } from './placeholders.ts';
 import { START, type Position, type Problem } from './problem.ts';
+import type { SecretFiles } from './secret-files.ts';
 
 export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_DEPTH = 32;
@@ -57,14 +58,15 @@ export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-export function readDocument(file: string, text: string, env: Environment): Read {
+/** @param secrets for `${file:…}`. */
+export function readDocument(file: string, text: string, env: Environment, secrets?: SecretFiles): Read {
   const source = text.startsWith('\ufeff') ? text.slice(1) : text;
   const lines = new LineCounter();
   const where = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
-  const reader = new Reader(file, source, env, where);
+  const reader = new Reader(file, source, env, secrets, where);
   const tooDeep = firstTooDeep(source);
   if (tooDeep !== undefined) {
     reader.refuse(positionIn(source, tooDeep), TOO_DEEP);
@@ -118,11 +120,20 @@ class Reader {
   readonly #keys = new Map<string, Position>();
   readonly #values = new Map<string, Position>();
   readonly #fromEnv: EnvironmentValue[] = [];
+  readonly #secrets: SecretFiles | undefined;
+  readonly #files = new Map<string, string>();
   readonly #problems: Problem[] = [];
   #value: unknown = {};
 
-  constructor(file: string, source: string, env: Environment, where: (offset: number) => Position) {
+  constructor(
+    file: string,
+    source: string,
+    env: Environment,
+    secrets: SecretFiles | undefined,
+    where: (offset: number) => Position,
+  ) {
     this.#file = file;
+    this.#secrets = secrets;
     this.#source = source;
     this.#env = env;
     this.#where = where;
@@ -130,7 +141,10 @@ class Reader {
 
   result(): Read {
     if (this.#problems.length > 0) return { problems: this.#problems };
-    return { document: new Document(this.#file, this.#value, this.#fromEnv, this.#keys, this.#values), problems: [] };
+    return {
+      document: new Document(this.#file, this.#value, this.#fromEnv, this.#keys, this.#values, this.#files),
+      problems: [],
+    };
   }
 
   refuse({ line, column }: Position, message: string, hint?: string): undefined {
@@ -226,11 +240,15 @@ class Reader {
   #scalar(node: Scalar, position: Position): unknown {
     if (typeof node.value === 'bigint') return Number(node.value);
     if (typeof node.value !== 'string') return node.value;
-    const filled = fillPlaceholders(node.value, this.#env);
+    const filled = fillPlaceholders(node.value, this.#env, this.#secrets);
     if (filled === undefined) return node.value;
     if ('message' in filled) return this.refuse(this.#inside(node, position, filled.at), filled.message, filled.hint);
     this.#fromEnv.push(...filled.used);
-    return node.type === Scalar.PLAIN && filled.whole ? plainScalar(filled.text) : filled.text;
+    for (const { path, digest } of filled.files) this.#files.set(path, digest);
+    // What a file holds is text, also when it looks like a number.
+    return node.type === Scalar.PLAIN && filled.whole && filled.files.length === 0
+      ? plainScalar(filled.text)
+      : filled.text;
   }
 
   /** Where a placeholder stands in a scalar of one line; of a longer one, where the scalar begins. */

@@ -7,10 +7,20 @@
  */
 import Type, { type StaticDecode, type TSchema } from 'typebox';
 import { Duration, Percent, Size } from './units.ts';
+import { IdentitySchema, type IdentityConfig } from './identity-schema.ts';
+import { ListenerSchema, type ListenerConfig } from './listener-schema.ts';
 import { poolSchema, type PoolConfig } from './pool-schema.ts';
-import { Name, object, oneOrMany, Port, settings, Text, TextPattern } from './shapes.ts';
+import { ConsumerSchema, GroupSchema, type ConsumerConfig, type GroupConfig } from './consumer-schema.ts';
+import { StoreSchema, type StoreConfig } from './store-schema.ts';
+import { NamedLimitsSchema, type LimitConfig } from './rate-limit-schema.ts';
+import { Name, object, oneOrMany, settings, Text, TextPattern } from './shapes.ts';
 
+export * from './consumer-schema.ts';
+export * from './identity-schema.ts';
+export * from './listener-schema.ts';
 export * from './pool-schema.ts';
+export * from './rate-limit-schema.ts';
+export * from './store-schema.ts';
 
 // --- routes ----------------------------------------------------------------------------------------------------------
 
@@ -87,6 +97,13 @@ export const RouteLimitsSchema = settings(
       description:
         'Whether a path may hold %2F or %5C. Allowed ones are passed on as they are and never split a segment.',
     }),
+    target: Type.Optional(Size('Longest request target (414). Default: the listener’s.')),
+    headers: Type.Optional(Size('Largest header block (431). Default: the listener’s.')),
+    fields: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Most header fields (431). Default: the listener’s.' }),
+    ),
+    query: Type.Integer({ minimum: 0, default: 1000, description: 'Most query parameters (400).' }),
+    cookies: Type.Integer({ minimum: 0, default: 200, description: 'Most cookies (431).' }),
   },
   'What a request on this route may bring.',
 );
@@ -137,40 +154,6 @@ export const routeFileSchema = (concerns: Record<string, TSchema>, balancers: re
   });
 
 // --- gateway.yaml ----------------------------------------------------------------------------------------------------
-
-export const ListenerLimitsSchema = settings(
-  {
-    headers: Size('Largest header block (431).', '16KiB'),
-    fields: Type.Integer({ minimum: 1, default: 100, description: 'Most header fields (431).' }),
-    target: Size('Longest request target (414).', '8KiB'),
-    headersTimeout: Duration('Until a request’s head is there (408).', '10s'),
-    requestTimeout: Duration('Until a request’s body is there (408).', '60s'),
-    minRate: Size('Slowest body accepted, per second, after its first ten seconds (408).', '512B'),
-    keepAlive: Duration('An idle client connection is closed after this; keep it above the balancer’s own.', '65s'),
-    connections: Type.Integer({
-      minimum: 1,
-      default: 10_000,
-      description:
-        'Client connections, over all threads; fewer where the process may not open that many files (90 % of its limit).',
-    }),
-    connectionsPerClient: Type.Integer({
-      minimum: 1,
-      default: 200,
-      description: 'Client connections from one address (trusted proxies are exempt).',
-    }),
-    underscores: Type.Enum(['drop', 'refuse', 'allow'], {
-      default: 'drop',
-      description: 'Header names with an underscore: a service that maps - to _ would confuse them with others.',
-    }),
-  },
-  'What a client may do.',
-);
-
-const ListenerSchema = object({
-  host: Type.String({ default: '0.0.0.0', description: 'Address to listen on.' }),
-  port: Port('Port to listen on; 0 takes a free one.'),
-  limits: ListenerLimitsSchema,
-});
 
 export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
   object({
@@ -227,6 +210,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       {
         loopDelay: Duration('Event-loop delay beyond which requests are refused with 503.', '200ms'),
         heap: Percent('Share of the heap limit beyond which they are.', '85%'),
+        bodies: Size('Request bodies that each thread may hold for plugins that read them whole (503).', '64MiB'),
       },
       'Overload of the gateway itself.',
     ),
@@ -237,17 +221,22 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       examples: ['x-request-id'],
       description: 'Carries the request id.',
     }),
+    store: StoreSchema,
+    consumers: Type.Array(ConsumerSchema, {
+      default: [],
+      description: 'Known callers; also one file each in consumers.d/.',
+    }),
+    groups: Type.Record(Type.String(), GroupSchema, {
+      default: {},
+      description: 'Groups of consumers (tenants, plans) that share something, by name.',
+    }),
+    rateLimits: NamedLimitsSchema,
+    identity: Type.Optional(IdentitySchema),
     defaults: Type.Optional(
       object(routeSettings(concerns), 'Settings of every route; a route overrides them key by key.'),
     ),
   });
 
-export type ListenerLimitsConfig = StaticDecode<typeof ListenerLimitsSchema>;
-export interface ListenerConfig {
-  host: string;
-  port: number;
-  limits: ListenerLimitsConfig;
-}
 export interface GatewayConfig {
   listen: ListenerConfig[];
   threads: 'auto' | number;
@@ -256,8 +245,12 @@ export interface GatewayConfig {
   drain: { delay: number; timeout: number };
   accessLog: { enabled: boolean; sample: number; file?: string };
   metrics: { maxRoutes: number; maxEndpoints: number };
-  shed: { loopDelay: number; heap: number };
+  shed: { loopDelay: number; heap: number; bodies: number };
   requestIdHeader: string;
+  store: StoreConfig;
+  groups: Record<string, GroupConfig>;
+  identity?: IdentityConfig;
+  rateLimits: Record<string, LimitConfig>;
 }
 
 /** Everything that was loaded, decoded, checked and resolved: plain data, so that it can cross to the threads. */
@@ -270,4 +263,8 @@ export interface Config {
   pools: PoolConfig[];
   /** In file and document order, which is the last word in precedence. */
   routes: RouteConfig[];
+  /** Of gateway.yaml and consumers.d. Data threads have them in a form of their own: ConsumerDirectory. */
+  consumers: ConsumerConfig[];
+  /** URLs that the control plane fetches for the plugins. */
+  documents: string[];
 }

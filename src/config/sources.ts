@@ -5,6 +5,7 @@ import { START, type Problem } from './problem.ts';
 
 export const GATEWAY_FILE = 'gateway.yaml';
 export const ROUTES_DIR = 'routes.d';
+export const CONSUMERS_DIR = 'consumers.d';
 
 export interface Source {
   /** Relative to the configuration's directory, with `/` between its parts. */
@@ -14,18 +15,30 @@ export interface Source {
   readonly problem?: Problem;
 }
 
-/** gateway.yaml first, if it is there, then the route files by name. Empty when there is nothing to read. */
+/** gateway.yaml first, if it is there, then the route files and those of consumers by name. Empty when there is nothing to read. */
 export async function readSources(dir: string): Promise<Source[]> {
-  const [gateway, names] = await Promise.all([readSource(dir, GATEWAY_FILE), routeFileNames(dir)]);
-  const routes = await Promise.all(names.map((name) => readSource(dir, `${ROUTES_DIR}/${name}`)));
-  return [gateway, ...routes].filter((source) => source !== undefined);
+  const [gateway, routes, consumers] = await Promise.all([
+    readSource(dir, GATEWAY_FILE),
+    readFolder(dir, ROUTES_DIR),
+    readFolder(dir, CONSUMERS_DIR),
+  ]);
+  return [gateway, ...routes, ...consumers].filter((source) => source !== undefined);
+}
+
+async function readFolder(dir: string, folder: string): Promise<(Source | undefined)[]> {
+  const names = (await readdir(join(dir, folder)).catch(ignoreMissing)) ?? [];
+  return Promise.all(
+    names
+      .filter(isConfigFile)
+      .sort()
+      .map((name) => readSource(dir, `${folder}/${name}`)),
+  );
 }
 
 /** Dot-files are other programs' own: an editor's swap file, `..data` of a Kubernetes ConfigMap. */
-async function routeFileNames(dir: string): Promise<string[]> {
-  const names = await readdir(join(dir, ROUTES_DIR)).catch(ignoreMissing);
-  return (names ?? []).filter((name) => /^[^.].*\.ya?ml$/.test(name)).sort();
-}
+const isConfigFile = (name: string) => /^[^.].*\.ya?ml$/.test(name);
+
+export const isConsumerFile = (file: string): boolean => file.startsWith(`${CONSUMERS_DIR}/`);
 
 async function readSource(dir: string, file: string): Promise<Source | undefined> {
   try {

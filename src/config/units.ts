@@ -4,10 +4,10 @@
  */
 import Type, { type TString, type TUnsafe } from 'typebox';
 
-const DURATION_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const DURATION_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
-const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
+const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 const SIZE = /^(\d+)(B|KiB|MiB|GiB)$/;
 const PERCENT = /^(\d+(?:\.\d+)?)%$/;
 const STATUS_RANGE = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/;
@@ -66,6 +66,12 @@ export const Size = (description: string, written?: string) =>
 /** A percentage; decodes to a share (0.2 for `20%`). */
 export const Percent = (description: string, written?: string) =>
   word(PERCENT, 'percentage', ['20%', '50%'], parsePercent, description, written);
+
+const TIMESTAMP = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d))?$/;
+
+/** A day or a moment (RFC 3339); decodes to milliseconds since the epoch, NaN where the calendar has no such day. */
+export const Timestamp = (description: string) =>
+  word(TIMESTAMP, 'date', ['2027-01-31', '2027-01-31T12:00:00Z'], Date.parse, description, undefined);
 
 /** Status codes, `200-399` or `204`; decodes to [first, last]. */
 export const StatusRange = (description: string, written?: string) =>

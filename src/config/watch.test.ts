@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock, type Clock } from '../clock.ts';
+import { hashOf } from './read.ts';
 import { watch, type ConfigWatch } from './watch.ts';
 
 /** Well below the poll, so that a test which passes has seen an event. */
@@ -144,6 +145,52 @@ describe('without events', () => {
     await writeFile(users(), 'routes: []');
     await poll();
     expect(changes).toBe(0);
+  });
+});
+
+describe('a file that the configuration names', () => {
+  const schema = () => join(dir, 'schemas', 'order.json');
+  let follow: (digest: string) => void;
+
+  beforeEach(async () => {
+    await mkdir(join(dir, 'schemas'));
+    await writeFile(schema(), '{}');
+    const following = watch(dir, systemClock, () => {
+      changes++;
+      heard();
+    });
+    watching = following;
+    await following.ready;
+    follow = (digest) => following.follow(new Map([[schema(), digest]]));
+  });
+
+  const digest = (text: string) => hashOf(Buffer.from(text));
+
+  it('is watched once it was loaded', async () => {
+    follow(digest('{}'));
+    await seen(() => writeFile(schema(), '[]'));
+    expect(changes).toBe(1);
+  });
+
+  it('that was changed since it was loaded is found at once', async () => {
+    await seen(() => Promise.resolve(follow(digest('an older version'))));
+    expect(changes).toBe(1);
+  });
+
+  it('that goes, and comes again, is seen both times', async () => {
+    follow(digest('{}'));
+    await seen(() => rm(schema()));
+    await seen(() => writeFile(schema(), '{}'));
+    expect(changes).toBe(2);
+  });
+
+  it('whose older version goes on serving is told of once', async () => {
+    follow(digest('{}'));
+    await seen(() => writeFile(schema(), 'broken'));
+    // The reload had to keep what was loaded before.
+    follow(digest('{}'));
+    await seen(() => writeFile(join(dir, 'gateway.yaml'), '# 1'));
+    expect(changes).toBe(2);
   });
 });
 

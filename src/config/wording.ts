@@ -1,4 +1,5 @@
 /** Schemas and values in the words of whoever writes the files. Also used by the reference pages. */
+import { withoutUserInfo } from './redact.ts';
 import { isObject } from './merge.ts';
 import { didYouMean } from './nearest.ts';
 import { fits } from './fits.ts';
@@ -33,7 +34,10 @@ export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (isObject(value)) return 'an object';
-  if (typeof value === 'string') return `'${value.length > 80 ? `${value.slice(0, 80)}…` : value}'`;
+  if (typeof value === 'string') {
+    const text = withoutUserInfo(value);
+    return `'${text.length > 80 ? `${text.slice(0, 80)}…` : text}'`;
+  }
   return typeof value === 'number' ? `${value} (a number)` : String(value);
 }
 

@@ -89,6 +89,11 @@ export class DataThread {
     this.#line?.send({ kind: 'commit', id });
   }
 
+  /** Something that needs no answer. */
+  tell(message: ToThread): void {
+    this.#line?.send(message);
+  }
+
   discard(id: number): void {
     this.prepared = undefined;
     this.#line?.send({ kind: 'discard', id });

@@ -8,8 +8,11 @@ import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts'
 import { formatProblem, isError } from '../config/problem.ts';
 import type { Config, GatewayConfig } from '../config/schema.ts';
 import type { ConfigWatch } from '../config/watch.ts';
+import { countersOf, scanPlugins } from '../extension.ts';
+import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
+import type { UsageTable } from '../memory/usage-table.ts';
 import type { AdminServer } from './admin/server.ts';
 import { ConfigRefused, type ConfigSource, type Loaded } from './config-source.ts';
 import { fileSource } from './file-source.ts';
@@ -18,7 +21,16 @@ import type { ControlLog } from './log.ts';
 import { keepUntilRestart } from './restart-keys.ts';
 import { Serving } from './serving.ts';
 import { spawnWorker, type SpawnThread } from './thread-line.ts';
-import type { AdminView, GatewayStatus, ListenerView, PoolView, ReloadResult, RouteView, ThreadView } from './view.ts';
+import type {
+  AdminView,
+  DocumentView,
+  GatewayStatus,
+  ListenerView,
+  PoolView,
+  ReloadResult,
+  RouteView,
+  ThreadView,
+} from './view.ts';
 
 export interface GatewayOptions {
   /** Holds `gateway.yaml` and `routes.d/`. */
@@ -56,7 +68,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await watch.ready;
     const loaded = await source.load();
     if (loaded.config === undefined) throw new ConfigRefused(loaded.problems);
-    const starting = new Gateway(options, source, { ...loaded, config: loaded.config }, watch);
+    const counters = countersOf(await scanPlugins());
+    const starting = new Gateway(options, source, { ...loaded, config: loaded.config }, watch, counters);
     await starting.start();
     gateway = starting;
   } catch (error) {
@@ -69,6 +82,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 export class Gateway implements AdminView {
   readonly startedAt: number;
+  /** What plugins count. */
+  readonly counters: readonly CounterSpec[];
   readonly #overrides: Partial<GatewayConfig>;
   readonly #source: ConfigSource;
   readonly #log: ControlLog;
@@ -86,6 +101,7 @@ export class Gateway implements AdminView {
     source: ConfigSource,
     loaded: Loaded & { readonly config: Config },
     watch: ConfigWatch,
+    counters: readonly CounterSpec[],
   ) {
     const { clock = systemClock, random = systemRandom, spawn = spawnWorker, overrides = {} } = options;
     this.startedAt = clock.wall();
@@ -97,7 +113,8 @@ export class Gateway implements AdminView {
     this.#tell(loaded);
     const config = this.#overridden(loaded.config);
     const threads = threadCount(config.gateway, this.#log);
-    this.#serving = new Serving(config, { threads, clock, random, log: this.#log, spawn });
+    this.#serving = new Serving(config, { threads, clock, random, log: this.#log, spawn, counters });
+    this.counters = counters;
   }
 
   /** Once, by startGateway. */
@@ -185,6 +202,14 @@ export class Gateway implements AdminView {
     return this.#serving.metricTable;
   }
 
+  get counterTable(): CounterTable {
+    return this.#serving.counterTable;
+  }
+
+  get limitUsage(): UsageTable {
+    return this.#serving.limitTables.usage;
+  }
+
   get routeNames(): ReadonlyMap<number, string> {
     return this.#serving.routeNames;
   }
@@ -199,6 +224,10 @@ export class Gateway implements AdminView {
 
   threads(): readonly ThreadView[] {
     return this.#serving.threads;
+  }
+
+  documents(): readonly DocumentView[] {
+    return this.#serving.documents;
   }
 
   // --- reload ---

@@ -29,6 +29,14 @@ describe('a scrape', () => {
     expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: '' });
   });
 
+  it('shows how the documents of other servers are kept, without what stands in their queries', async () => {
+    expect(startingWith(await series(adminView()), 'aya_document')).toEqual({
+      'aya_document_fetches_total{url="https://id.example.com/keys",outcome="ok"}': 4,
+      'aya_document_fetches_total{url="https://id.example.com/keys",outcome="failed"}': 1,
+      'aya_document_age_seconds{url="https://id.example.com/keys"}': 90,
+    });
+  });
+
   it('shows requests by route and code, with their durations as a cumulative histogram in seconds', async () => {
     const view = adminView();
     for (const ms of [4, 40, 40_000]) view.metricTable.writer(0).request(ROUTE_ROWS.users, 200, ms, 10, 20);
@@ -119,7 +127,11 @@ describe('a scrape', () => {
     );
     const pool = { name: 'many', balance: 'random', panic: false, panics: 0, available: 9, endpoints };
     const view = adminView({
-      config: { gateway: { metrics: { maxRoutes: 10, maxEndpoints: 2 } } } as Config,
+      config: {
+        gateway: { metrics: { maxRoutes: 10, maxEndpoints: 2 }, groups: {}, rateLimits: {} } as unknown,
+        routes: [],
+        consumers: [],
+      } as unknown as Config,
       pools: () => [pool],
     });
     for (const { row } of endpoints) view.metricTable.writer(0).attempt(row, 2, 125);

@@ -4,6 +4,7 @@
  *
  * Cardinality is bounded by `metrics.maxRoutes` and `metrics.maxEndpoints`: what lies beyond shares `__other__`.
  */
+import { allLimits } from '../limits/written.ts';
 import { DURATION_BUCKETS, type EndpointSums, type RouteSums, type ThreadSample } from '../memory/metric-table.ts';
 import { VERSION } from '../version.ts';
 import { MetricsPage, type Labels } from './metrics-page.ts';
@@ -21,9 +22,13 @@ export type ScrapeView = Pick<
   | 'staleFiles'
   | 'config'
   | 'metricTable'
+  | 'counters'
+  | 'counterTable'
+  | 'limitUsage'
   | 'routeNames'
   | 'pools'
   | 'threads'
+  | 'documents'
 >;
 
 export interface Scrape {
@@ -54,8 +59,12 @@ export function createScrape(view: ScrapeView): Scrape {
   const now = () => moment;
   traffic(page, now);
   upstreams(page, now);
+  concerns(page, view);
+  shadows(page, view);
   configuration(page, view);
+  documents(page, view);
   threads(page, now);
+  store(page, view, now);
   ownProcess(page, view);
   return {
     contentType: page.contentType,
@@ -143,6 +152,34 @@ function traffic(page: MetricsPage, now: () => Moment): void {
       add({ side: 'upstream' }, upstreamOpened);
     }
   });
+}
+
+/** What plugins count. */
+function concerns(page: MetricsPage, { counters, counterTable, routeNames }: ScrapeView): void {
+  for (const { name, help, label, values } of counters) {
+    page.counter(name, help, ['route', label], (add) => {
+      for (const [row, route] of routeNames) {
+        for (const value of values) add({ route, [label]: value }, counterTable.read(row, name, value));
+      }
+    });
+  }
+}
+
+function shadows(page: MetricsPage, view: ScrapeView): void {
+  page.gauge(
+    'aya_rate_limit_recommended',
+    'Of a limit in shadow: what would have left 99.9 % of callers alone, in each of their windows.',
+    ['limit'],
+    (add) => {
+      const names = allLimits(view.config).flatMap(({ limits }) =>
+        limits.filter(({ config }) => config.shadow).map(({ identity }) => identity),
+      );
+      for (const limit of new Set(names)) {
+        const seen = view.limitUsage.view(limit);
+        if (seen !== undefined) add({ limit }, seen.recommended);
+      }
+    },
+  );
 }
 
 function upstreams(page: MetricsPage, now: () => Moment): void {
@@ -249,6 +286,26 @@ function configuration(page: MetricsPage, view: ScrapeView): void {
   });
 }
 
+/** Old keys are what a forged token would be waiting for, and what an outage of the issuer looks like. */
+function documents(page: MetricsPage, view: ScrapeView): void {
+  // Without what follows `?`, which may be nobody's business.
+  const labelled = () => view.documents().map((document) => ({ ...document, url: document.url.split('?')[0]! }));
+  page.counter(
+    'aya_document_fetches_total',
+    'Fetches of documents of other servers (keys of issuers), by outcome.',
+    ['url', 'outcome'],
+    (add) => {
+      for (const { url, fetches } of labelled()) {
+        add({ url, outcome: 'ok' }, fetches.ok);
+        add({ url, outcome: 'failed' }, fetches.failed);
+      }
+    },
+  );
+  page.gauge('aya_document_age_seconds', 'Since the document was last fetched.', ['url'], (add) => {
+    for (const { url, ageMs } of labelled()) if (ageMs !== undefined) add({ url }, ageMs / 1000);
+  });
+}
+
 function threads(page: MetricsPage, now: () => Moment): void {
   const perThread = (add: (labels: Labels, sample: ThreadSample) => void) =>
     now().samples.forEach((sample, thread) => add({ thread: String(thread) }, sample));
@@ -287,6 +344,32 @@ function threads(page: MetricsPage, now: () => Moment): void {
           quantiles: { 0.5: loopDelayP50Ms / 1000, 0.99: loopDelayP99Ms / 1000, 1: loopDelayMaxMs / 1000 },
         }),
       );
+    },
+  );
+}
+
+/** Limits that several gateways share. */
+function store(page: MetricsPage, view: ScrapeView, now: () => Moment): void {
+  page.gauge('aya_store_up', '1 while a thread can reach the store of shared limits.', ['thread'], (add) => {
+    if (view.config.gateway.store === 'memory') return;
+    now().samples.forEach(({ storeDown }, thread) => add({ thread: String(thread) }, 1 - storeDown));
+  });
+  page.counter('aya_store_round_trips_total', 'Questions to the store, by result.', ['result'], (add) => {
+    for (const { storeAnswered, storeFailed } of now().samples) {
+      add({ result: 'ok' }, storeAnswered);
+      add({ result: 'failed' }, storeFailed);
+    }
+  });
+  page.counter(
+    'aya_shared_limit_decisions_total',
+    'Decisions of shared limits: from a lease or a refusal that was known, by a round trip, or without the store.',
+    ['from'],
+    (add) => {
+      for (const { limitLeased, limitAsked, limitFailedOver } of now().samples) {
+        add({ from: 'lease' }, limitLeased);
+        add({ from: 'store' }, limitAsked);
+        add({ from: 'failure-mode' }, limitFailedOver);
+      }
     },
   );
 }

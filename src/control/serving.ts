@@ -4,18 +4,25 @@
  */
 import type { Clock, Random } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
-import type { GenerationPlan, ListenerConfig } from '../data/messages.ts';
+import { checkedTlsFiles } from '../config/tls-files.ts';
+import type { GenerationPlan, ListenerConfig, ToThread } from '../data/messages.ts';
+import { shareConsumers } from '../data/shared-consumers.ts';
+import { LimitTables } from '../limits/memory-limits.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
+import { CounterTable, type CounterSpec } from '../memory/counter-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
+import { DocumentFollower } from './documents.ts';
+import { redisOptions } from '../store/options.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
 import { Health } from './health/health.ts';
 import type { ControlLog } from './log.ts';
 import { viewPool } from './pool-view.ts';
 import { RouteRegistry } from './route-registry.ts';
+import { StoredConsumerFollower } from './stored-consumers.ts';
 import { Supervisor } from './supervisor.ts';
 import type { SpawnThread } from './thread-line.ts';
-import type { PoolView, RouteView, ThreadView } from './view.ts';
+import type { DocumentView, PoolView, RouteView, ThreadView } from './view.ts';
 
 export interface ServingParts {
   readonly threads: number;
@@ -23,46 +30,74 @@ export interface ServingParts {
   readonly random: Random;
   readonly log: ControlLog;
   readonly spawn: SpawnThread;
+  /** What plugins count. */
+  readonly counters: readonly CounterSpec[];
 }
 
 export class Serving {
   readonly endpointTable: EndpointTable;
   readonly metricTable: MetricTable;
+  readonly counterTable: CounterTable;
+  readonly limitTables: LimitTables;
   readonly #clock: Clock;
   readonly #endpoints: EndpointRegistry;
   readonly #routes: RouteRegistry;
   readonly #health: Health;
+  readonly #documents: DocumentFollower;
+  readonly #consumers: StoredConsumerFollower;
   readonly #supervisor: Supervisor;
   #lastId = 0;
   #plan: GenerationPlan;
+  #config: Config;
   #since: number;
 
   /** @param config the first to serve, from `start` on. */
-  constructor(config: Config, { threads, clock, random, log, spawn }: ServingParts) {
+  constructor(config: Config, { threads, clock, random, log, spawn, counters }: ServingParts) {
     const { maxRoutes } = config.gateway.metrics;
     const table = EndpointTable.allocate(threads);
-    const metrics = MetricTable.allocate({
-      threads,
-      routes: RouteRegistry.rowsFor(maxRoutes),
-      endpoints: table.capacity,
-    });
+    const routes = RouteRegistry.rowsFor(maxRoutes);
+    const metrics = MetricTable.allocate({ threads, routes, endpoints: table.capacity });
+    const counterTable = CounterTable.allocate(threads, routes, counters);
     this.endpointTable = table;
     this.metricTable = metrics;
+    this.counterTable = counterTable;
+    this.limitTables = LimitTables.allocate(threads, clock.now());
     this.#clock = clock;
     this.#endpoints = new EndpointRegistry(table, clock, (row) => metrics.resetEndpoint(row));
-    this.#routes = new RouteRegistry(maxRoutes, clock, (row) => metrics.resetRoute(row));
+    this.#routes = new RouteRegistry(maxRoutes, clock, (row) => {
+      metrics.resetRoute(row);
+      counterTable.resetRoute(row);
+    });
     this.#health = new Health({ registry: this.#endpoints, table, clock, random, log });
+    this.#documents = new DocumentFollower({
+      clock,
+      random,
+      log,
+      publish: (document) => this.#supervisor.tellAll({ kind: 'document', document }),
+    });
+    this.#consumers = new StoredConsumerFollower({
+      clock,
+      random,
+      log,
+      publish: (consumers) => this.#supervisor.tellAll({ kind: 'consumers', consumers }),
+    });
     this.#supervisor = new Supervisor({
       threads,
       endpoints: table,
       metrics,
+      counters: counterTable,
+      limits: this.limitTables,
+      store: redisOptions(config.gateway.store),
       connections: ConnectionTable.allocate(threads),
       spawn,
       clock,
       log,
       onSuspect: (row, reason) => this.#health.passive.suspect(row, reason),
+      onRefresh: (url) => this.#documents.refresh(url),
+      greeting: () => this.#greeting(),
       onReleased: (generation) => this.#release(generation),
     });
+    this.#config = config;
     this.#plan = this.#planFor(config);
     this.#since = clock.wall();
   }
@@ -70,7 +105,9 @@ export class Serving {
   /** Resolves when every thread listens; rejects when one cannot. */
   async start(): Promise<void> {
     // Probes begin while the threads compile, so that the first request already meets some verdicts.
-    this.#follow(this.#plan);
+    this.#follow(this.#plan, this.#config);
+    // Before anybody is served: those of the store are no strangers.
+    await this.#consumers.start(redisOptions(this.config.gateway.store));
     await this.#supervisor.start(this.#plan, this.config.gateway.listen);
   }
 
@@ -86,7 +123,7 @@ export class Serving {
       throw error;
     }
     this.#supervisor.commitAll(plan);
-    this.#follow(plan);
+    this.#follow(plan, config);
   }
 
   /** @returns how many exchanges were cut at the deadline. */
@@ -98,11 +135,13 @@ export class Serving {
   /** Ends all threads at once. */
   async close(): Promise<void> {
     this.#health.close();
+    this.#documents.close();
+    this.#consumers.close();
     await this.#supervisor.close();
   }
 
   get config(): Config {
-    return this.#plan.config;
+    return this.#config;
   }
 
   /** When the configuration was committed, milliseconds since the epoch. */
@@ -137,17 +176,39 @@ export class Serving {
     return this.config.pools.map((pool) => viewPool(pool, parts));
   }
 
-  #planFor(config: Config): GenerationPlan {
-    const id = ++this.#lastId;
-    const endpointRows = this.#endpoints.hold(id, config);
-    return { id, config, endpointRows, routeRows: this.#routes.hold(id, config.routes) };
+  get documents(): readonly DocumentView[] {
+    return this.#documents.views;
   }
 
-  #follow(plan: GenerationPlan): void {
+  /** What a thread must know from its start on. */
+  #greeting(): ToThread[] {
+    const documents = this.#documents.all.map((document): ToThread => ({ kind: 'document', document }));
+    const consumers = this.#consumers.current;
+    return consumers === undefined ? documents : [...documents, { kind: 'consumers', consumers }];
+  }
+
+  #planFor(config: Config): GenerationPlan {
+    const id = ++this.#lastId;
+    const held = this.#lastId === 1 ? [] : this.#plan.tlsFiles;
+    const tlsFiles = config.gateway.listen.map((listener, at) => checkedTlsFiles(listener, held[at]));
+    const endpointRows = this.#endpoints.hold(id, config);
+    return {
+      id,
+      config: { ...config, consumers: [] },
+      consumers: shareConsumers(config.consumers),
+      endpointRows,
+      routeRows: this.#routes.hold(id, config.routes),
+      tlsFiles,
+    };
+  }
+
+  #follow(plan: GenerationPlan, config: Config): void {
     this.#plan = plan;
+    this.#config = config;
     this.#since = this.#clock.wall();
     this.#endpoints.commit(plan.config, plan.endpointRows);
     this.#health.update(plan.config);
+    this.#documents.follow(plan.config.documents);
   }
 
   #release(generation: number): void {

@@ -3,15 +3,25 @@ import { config, logEntries, poolConfig } from '../../test/support/config.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { FakeThread } from '../../test/support/fake-thread.ts';
 import type { GenerationPlan, ListenerConfig } from '../data/messages.ts';
+import { LimitTables } from '../limits/memory-limits.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
+import { CounterTable } from '../memory/counter-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
+import { shareConsumers } from '../data/shared-consumers.ts';
 import { Supervisor } from './supervisor.ts';
 
 const LISTENERS = [{ host: '127.0.0.1', port: 0 }] as ListenerConfig[];
 
 function plan(id: number): GenerationPlan {
-  return { id, config: config([poolConfig(['http://10.0.0.1:80'])]), endpointRows: new Map(), routeRows: new Map() };
+  return {
+    id,
+    config: config([poolConfig(['http://10.0.0.1:80'])]),
+    consumers: shareConsumers([]),
+    endpointRows: new Map(),
+    routeRows: new Map(),
+    tlsFiles: [],
+  };
 }
 
 function supervised(threads: number, onSpawn: (thread: FakeThread) => void = () => {}) {
@@ -25,6 +35,10 @@ function supervised(threads: number, onSpawn: (thread: FakeThread) => void = () 
     threads,
     endpoints,
     metrics: MetricTable.allocate({ threads, routes: 4, endpoints: 8 }),
+    counters: CounterTable.allocate(threads, 4, []),
+    limits: LimitTables.allocate(threads, 0),
+    onRefresh: () => {},
+    greeting: () => [],
     connections: ConnectionTable.allocate(threads),
     clock,
     log,

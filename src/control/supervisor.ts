@@ -2,9 +2,13 @@
  * The data threads: starts them, brings all of them to a new generation or none, replaces the one that died or wedged
  * while the others serve on, and drains them. What a dead thread had in flight is taken out of the shared counts.
  */
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { FromThread, GenerationPlan, ListenerConfig } from '../data/messages.ts';
+import type { FromThread, GenerationPlan, ListenerConfig, ToThread } from '../data/messages.ts';
+import type { LimitTables } from '../limits/memory-limits.ts';
+import type { RedisOptions } from '../store/options.ts';
 import type { ConnectionTable } from '../memory/connection-table.ts';
+import type { CounterTable } from '../memory/counter-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import { DataThread } from './data-thread.ts';
@@ -23,11 +27,18 @@ export interface SupervisorParts {
   readonly threads: number;
   readonly endpoints: EndpointTable;
   readonly metrics: MetricTable;
+  readonly counters: CounterTable;
+  readonly limits: LimitTables;
+  readonly store?: RedisOptions | undefined;
   readonly connections: ConnectionTable;
   readonly spawn: SpawnThread;
   readonly clock: Clock;
   readonly log: ControlLog;
   readonly onSuspect: (row: number, reason: string) => void;
+  /** A thread misses something in a document. */
+  readonly onRefresh: (url: string) => void;
+  /** What a thread must know from its start on. */
+  readonly greeting: () => readonly ToThread[];
   /** No thread holds the generation any more. */
   readonly onReleased: (generation: number) => void;
 }
@@ -39,6 +50,7 @@ export class Supervisor {
   readonly #holders: GenerationHolders;
   readonly #deaths: number[];
   readonly #reusePort: boolean;
+  readonly #ticketSecret = randomBytes(32);
   #plan: GenerationPlan | undefined;
   /** With the actual ports, once the first thread listens. */
   #listeners: readonly ListenerConfig[] = [];
@@ -125,6 +137,11 @@ export class Supervisor {
     this.#holders.drop(id);
   }
 
+  /** To every thread that there is. */
+  tellAll(message: ToThread): void {
+    for (const seat of this.#seats) seat.tell(message);
+  }
+
   /** From now on a thread that ends is not replaced. @returns how many exchanges were cut at the deadline. */
   async drainAll(delayMs: number, timeoutMs: number): Promise<number> {
     this.#isRunning = false;
@@ -143,7 +160,7 @@ export class Supervisor {
   }
 
   #seat(thread: number): DataThread {
-    const { threads, clock, endpoints, metrics, connections, spawn } = this.#parts;
+    const { threads, clock, endpoints, metrics, counters, limits, store, connections, spawn } = this.#parts;
     return new DataThread({
       thread,
       clock,
@@ -153,8 +170,12 @@ export class Supervisor {
           threads,
           endpoints: endpoints.buffers,
           metrics: metrics.buffers,
+          counters: counters.buffers,
+          limits: limits.buffers,
+          store,
           connections: connections.shared,
           heartbeats: this.#heartbeats.buffer,
+          ticketSecret: this.#ticketSecret,
         }),
       onMessage: (message) => this.#receive(thread, message),
       onGone: (cause) => this.#gone(thread, cause),
@@ -164,6 +185,7 @@ export class Supervisor {
   /** Starts a thread and brings it to the generation that serves. */
   async #begin(seat: DataThread): Promise<void> {
     seat.start();
+    for (const message of this.#parts.greeting()) seat.tell(message);
     await this.#catchUp(seat);
   }
 
@@ -197,12 +219,14 @@ export class Supervisor {
 
   #receive(thread: number, message: FromThread): void {
     if (message.kind === 'suspect') this.#parts.onSuspect(message.row, message.reason);
+    else if (message.kind === 'refresh') this.#parts.onRefresh(message.url);
     else if (message.kind === 'released') this.#holders.release(message.id, thread);
   }
 
   #gone(thread: number, cause: Error): void {
     this.#parts.endpoints.forgetThread(thread);
     this.#parts.metrics.forgetThread(thread);
+    this.#parts.limits.forgetThread(thread);
     this.#parts.connections.resetThread(thread);
     this.#holders.releaseThread(thread);
     if (!this.#isRunning) return;

@@ -4,7 +4,9 @@
  */
 import type { Config } from '../config/schema.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
+import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
+import type { UsageTable } from '../memory/usage-table.ts';
 
 /** `starting`: no thread listens yet. `draining`: readiness has failed, what is in flight still finishes. */
 export type GatewayStatus = 'starting' | 'ready' | 'draining';
@@ -71,6 +73,18 @@ export interface ThreadView {
   readonly since: number;
 }
 
+/** A document of another server that the gateway keeps fresh. */
+export interface DocumentView {
+  readonly url: string;
+  /** Counts up with each new text; 0: there was none yet. */
+  readonly version: number;
+  /** Why the latest fetch failed. */
+  readonly failure: string | undefined;
+  /** Since it was last fetched; undefined when it never was. */
+  readonly ageMs: number | undefined;
+  readonly fetches: { readonly ok: number; readonly failed: number };
+}
+
 export interface ListenerView {
   readonly host: string;
   /** The actual one. */
@@ -110,10 +124,16 @@ export interface AdminView {
   readonly secrets: readonly string[];
   readonly endpointTable: EndpointTable;
   readonly metricTable: MetricTable;
+  /** What plugins count, and where. */
+  readonly counters: readonly CounterSpec[];
+  readonly counterTable: CounterTable;
+  /** What limits in shadow have seen. */
+  readonly limitUsage: UsageTable;
   /** The label of every route row in use, `__other__` and `__none__` included. */
   readonly routeNames: ReadonlyMap<number, string>;
   pools(): readonly PoolView[];
   routes(): readonly RouteView[];
   threads(): readonly ThreadView[];
+  documents(): readonly DocumentView[];
   reload(reason: string): Promise<ReloadResult>;
 }

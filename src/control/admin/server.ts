@@ -10,6 +10,7 @@ import type { ControlLog } from '../log.ts';
 import type { Scrape } from '../scrape.ts';
 import type { AdminView } from '../view.ts';
 import { createGuard, isLoopback } from './guard.ts';
+import { limitsPage } from './limits-page.ts';
 import { poolsPage, readyPage, routesPage, statusPage } from './pages.ts';
 
 export interface AdminOptions {
@@ -73,6 +74,7 @@ function questions(app: FastifyInstance, view: AdminView): void {
   app.get('/status', () => statusPage(view));
   app.get('/pools', () => poolsPage(view));
   app.get('/routes', () => routesPage(view));
+  app.get('/limits', () => redact(limitsPage(view), view.secrets));
   app.get('/config', () => redact(view.config, view.secrets));
 }
 

@@ -1,0 +1,108 @@
+/** The language of listeners: where clients connect, what they may do, who they prove to be. See schema.ts. */
+import Type, { type StaticDecode } from 'typebox';
+import { object, Port, settings, Text } from './shapes.ts';
+import { Duration, Size } from './units.ts';
+
+export const ListenerLimitsSchema = settings(
+  {
+    headers: Size('Largest header block (431).', '16KiB'),
+    fields: Type.Integer({ minimum: 1, default: 100, description: 'Most header fields (431).' }),
+    target: Size('Longest request target (414).', '8KiB'),
+    headersTimeout: Duration(
+      'Until a request’s head is there (408); a TLS handshake and a PROXY protocol header may each take as long.',
+      '10s',
+    ),
+    requestTimeout: Duration('Until a request’s body is there (408).', '60s'),
+    minRate: Size('Slowest body accepted, per second, after its first ten seconds (408).', '512B'),
+    keepAlive: Duration('An idle client connection is closed after this; keep it above the balancer’s own.', '65s'),
+    connections: Type.Integer({
+      minimum: 1,
+      default: 10_000,
+      description:
+        'Client connections, over all threads; fewer where the process may not open that many files (90 % of its limit).',
+    }),
+    connectionsPerClient: Type.Integer({
+      minimum: 1,
+      default: 200,
+      description: 'Client connections from one address (trusted proxies are exempt).',
+    }),
+    underscores: Type.Enum(['drop', 'refuse', 'allow'], {
+      default: 'drop',
+      description: 'Header names with an underscore: a service that maps - to _ would confuse them with others.',
+    }),
+  },
+  'What a client may do.',
+);
+
+const CertificateSchema = object({
+  cert: Text('File with the certificate (PEM), its chain behind it.'),
+  key: Text('File with its private key (PEM).'),
+});
+
+const ListenerTlsSchema = object(
+  {
+    cert: Type.Optional(CertificateSchema.properties.cert),
+    key: Type.Optional(CertificateSchema.properties.key),
+    certificates: Type.Optional(
+      Type.Array(CertificateSchema, {
+        minItems: 1,
+        description:
+          'Several certificates, instead of cert and key: the one that names the host which the client asks for (SNI) is shown, else the first.',
+      }),
+    ),
+    clientCa: Type.Optional(Text('File with the PEM certificates that client certificates must go back to.')),
+    clientAuth: Type.Optional(
+      Type.Enum(['none', 'optional', 'require'], {
+        description:
+          'Whether clients are asked for a certificate. require: without one that clientCa has signed there is no connection. optional: routes decide. Default: require where there is a clientCa, else none.',
+      }),
+    ),
+    minVersion: Type.Enum(['1.2', '1.3'], { default: '1.2', description: 'Oldest version of TLS that is spoken.' }),
+  },
+  'HTTPS instead of HTTP. The files are relative to the directory of gateway.yaml; a reload reads them anew.',
+);
+
+const ProxyProtocolSchema = object(
+  {
+    from: Type.Array(Text('A network, such as 10.0.0.0/8.'), {
+      minItems: 1,
+      description: 'Balancers that send it. Nobody else can connect.',
+    }),
+  },
+  'Each connection begins with a PROXY protocol header, version 1 or 2, which names the client.',
+);
+
+export const ListenerSchema = object({
+  host: Type.String({ default: '0.0.0.0', description: 'Address to listen on.' }),
+  port: Port('Port to listen on; 0 takes a free one.'),
+  tls: Type.Optional(ListenerTlsSchema),
+  proxyProtocol: Type.Optional(ProxyProtocolSchema),
+  limits: ListenerLimitsSchema,
+});
+
+export type ListenerLimitsConfig = StaticDecode<typeof ListenerLimitsSchema>;
+export type ProxyProtocolConfig = StaticDecode<typeof ProxyProtocolSchema>;
+/** As it is written. */
+export type WrittenListenerTls = StaticDecode<typeof ListenerTlsSchema>;
+
+export interface CertificateFiles {
+  cert: string;
+  key: string;
+}
+/** File names are absolute. */
+export interface ListenerTlsConfig {
+  /** The first is shown to whoever asks for no name, or for one that none has. */
+  certificates: CertificateFiles[];
+  clientCa?: string;
+  clientAuth: 'none' | 'optional' | 'require';
+  minVersion: '1.2' | '1.3';
+}
+export interface ListenerConfig {
+  host: string;
+  port: number;
+  tls?: ListenerTlsConfig;
+  /** Of what the files under `tls` hold: a renewed certificate is a change, though no name has changed. */
+  tlsDigest?: string;
+  proxyProtocol?: ProxyProtocolConfig;
+  limits: ListenerLimitsConfig;
+}
