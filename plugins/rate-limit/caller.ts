@@ -1,0 +1,118 @@
+/** Who is charged for a request, as a key; and what. Kinds of keys are told apart, so that no name is an address. */
+import type { Clock } from '../../src/clock.ts';
+import type { LimitCost } from '../../src/config/rate-limit-schema.ts';
+import type { Exchange } from '../../src/data/exchange.ts';
+import type { WrittenLimit } from '../../src/limits/written.ts';
+
+export type KeyOf = (exchange: Exchange) => string;
+export type CostOf = (exchange: Exchange) => number;
+
+export async function compileKey(by: WrittenLimit['by'], clock: Clock): Promise<KeyOf> {
+  if (typeof by === 'object') return byExpression(by.cel, clock);
+  const [kind, name = ''] = by.split(/:(.*)/s);
+  switch (kind) {
+    case 'consumer':
+      return byConsumer;
+    case 'group':
+      if (name !== '') return () => by;
+      return ({ principal, clientAddress }) => keyOr('group', principal?.groups[0], clientAddress);
+    case 'header': {
+      const field = name.toLowerCase();
+      return (exchange) => keyOr('header', exchange.header(field), exchange.clientAddress);
+    }
+    case 'claim':
+      return ({ principal, clientAddress }) => keyOr('claim', scalarClaim(principal?.claims, name), clientAddress);
+    case 'route':
+      return ({ routeName }) => `route:${routeName}`;
+    default:
+      return byAddress;
+  }
+}
+
+/** Proven, but no consumer of ours: it still is somebody. */
+function byConsumer(exchange: Exchange): string {
+  const { principal } = exchange;
+  if (principal === undefined) return byAddress(exchange);
+  const { consumer, method, subject } = principal;
+  return consumer === undefined ? `subject:${method}:${subject}` : `consumer:${consumer.name}`;
+}
+
+function byAddress({ clientAddress }: Exchange): string {
+  return `ip:${networkOf(clientAddress)}`;
+}
+
+/** Without what it is counted by, a request is counted by its address: leaving a field out must not free anybody. */
+function keyOr(kind: string, value: string | undefined, address: string): string {
+  return value === undefined || value === '' ? `ip:${networkOf(address)}` : `${kind}:${value}`;
+}
+
+function scalarClaim(claims: Readonly<Record<string, unknown>> | undefined, name: string): string | undefined {
+  if (claims === undefined || !Object.hasOwn(claims, name)) return undefined;
+  const value = claims[name];
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : undefined;
+}
+
+async function byExpression(source: string, clock: Clock): Promise<KeyOf> {
+  const [{ compileExpression }, { factsOf }] = await Promise.all([
+    import('../../src/expressions/expression.ts'),
+    import('../../src/expressions/facts.ts'),
+  ]);
+  const expression = compileExpression(source, 'string');
+  return (exchange) => {
+    let value: unknown;
+    try {
+      value = expression(factsOf(exchange, clock));
+    } catch {
+      // A parameter or claim that is not there.
+    }
+    return keyOr('cel', typeof value === 'string' ? value : undefined, exchange.clientAddress);
+  };
+}
+
+export function compileCost(cost: LimitCost): CostOf {
+  if (typeof cost === 'number') return () => cost;
+  const field = cost.header.toLowerCase();
+  const { max } = cost;
+  return (exchange) => {
+    const said = exchange.header(field);
+    if (said === undefined) return 1;
+    // What is not a number could be meant as anything; less than one would be a gift.
+    return /^\d{1,10}$/.test(said) ? Math.min(Math.max(1, Number(said)), max) : max;
+  };
+}
+
+/** An IPv4 address, or the first 64 bits of an IPv6 one: whoever has one of those addresses has all (RFC 6177). */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const groups = groupsOf(address);
+  if (groups === undefined) return address;
+  const isMapped = groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0);
+  if (isMapped) return [groups[6]! >> 8, groups[6]! & 255, groups[7]! >> 8, groups[7]! & 255].join('.');
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::`;
+}
+
+/** RFC 4291 §2.2: eight groups, of which one run of zeros may be left out; the last two may be written as IPv4. */
+function groupsOf(address: string): number[] | undefined {
+  const [before = '', after, more] = address.split('%')[0]!.split('::');
+  if (more !== undefined) return undefined;
+  const head = partGroups(before);
+  const tail = after === undefined ? [] : partGroups(after);
+  const zeros = 8 - head.length - tail.length;
+  if (after === undefined ? zeros !== 0 : zeros < 1) return undefined;
+  const groups = [...head, ...new Array<number>(zeros).fill(0), ...tail];
+  return groups.every((group) => group >= 0 && group <= 0xffff) ? groups : undefined;
+}
+
+function partGroups(part: string): number[] {
+  if (part === '') return [];
+  return part.split(':').flatMap((group) => {
+    if (!group.includes('.')) return [/^[\da-f]{1,4}$/i.test(group) ? parseInt(group, 16) : -1];
+    const [a = -1, b = -1, c = -1, d = -1] = group.split('.').map(Number);
+    return [a * 256 + b, c * 256 + d];
+  });
+}
