@@ -1,5 +1,5 @@
 /**
- * Writes what follows from the schemas: JSON Schema for editors (routes.d/schema.json and routes.d/gateway.schema.json)
+ * Writes what follows from the schemas: JSON Schema for editors (routes.d/*schema.json)
  * and the reference pages (docs/reference/). `--check` writes nothing and fails where a file would change.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -18,6 +18,7 @@ const { schemas } = await scanLanguage();
 const files: Readonly<Record<string, string>> = {
   'routes.d/schema.json': JSON.stringify({ $schema: DRAFT, ...editorSchema(schemas.routeFile) }),
   'routes.d/gateway.schema.json': JSON.stringify({ $schema: DRAFT, ...editorSchema(schemas.gatewayFile) }),
+  'routes.d/consumers.schema.json': JSON.stringify({ $schema: DRAFT, ...editorSchema(schemas.consumerFile) }),
   'docs/reference/routes.md': referencePage(
     'Route files',
     'One file per service in `routes.d/`, each with the pools and routes of that service.',
@@ -27,7 +28,15 @@ const files: Readonly<Record<string, string>> = {
     'gateway.yaml',
     'What concerns the process as a whole. The file may be left out: every key has a default.',
     schemas.gatewayFile,
-    { defaults: 'The keys are those of [a route](routes.md) that are not its own.' },
+    {
+      'consumers[]': 'The keys are those of [a file of consumers.d](consumers.md).',
+      defaults: 'The keys are those of [a route](routes.md) that are not its own.',
+    },
+  ),
+  'docs/reference/consumers.md': referencePage(
+    'Consumers',
+    'Known callers: under `consumers` in `gateway.yaml`, and in any number of files in `consumers.d/`. `aya consumer` writes them.',
+    schemas.consumerFile,
   ),
 };
 

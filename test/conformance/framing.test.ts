@@ -5,7 +5,8 @@ import { valuesOf } from '../support/http1.ts';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { ask, RawConnection, request, type RawResult } from '../support/raw-client.ts';
 import type { Echo, Seen } from '../support/upstream.ts';
-import { CORPUS, type Case, type Expectation } from './corpus.ts';
+import type { Case, Expectation } from './case.ts';
+import { CORPUS } from './corpus.ts';
 
 let origin: FaultyUpstream;
 let gateway: GatewayFixture;
@@ -86,6 +87,16 @@ describe('an unusual request', () => {
       await expectInOrder();
     },
   );
+
+  it('takes with it what stands behind it, also while another still waits for its answer', async () => {
+    const twoHosts = 'GET /2 HTTP/1.1\r\nHost: any.test\r\nHost: any.test\r\n\r\n';
+    const bytes = request('GET', '/drip-head', 'any.test') + twoHosts + request('GET', '/smuggled', 'any.test');
+    const result = await ask(gateway.port, bytes, { answers: 0 });
+    expect(result.responses.map(({ status }) => status)).toEqual([200, 400]);
+    expect(result.closed).not.toBe('open');
+    expect(arrived().map(([, target]) => target)).toEqual(['/drip-head']);
+    await expectInOrder();
+  });
 
   it('behind a good one is refused after the first was answered or cut, and never forwarded', async () => {
     const result = await ask(gateway.port, request('GET', '/1', 'any.test') + 'GET /2 HTTP/1.1\r\nHost: a b\r\n\r\n', {

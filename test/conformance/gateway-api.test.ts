@@ -5,9 +5,10 @@ import { valuesOf } from '../support/http1.ts';
 import { ask, request, type RawResponse } from '../support/raw-client.ts';
 import { echo, startUpstream, type Answer, type Echo } from '../support/upstream.ts';
 import { MATCHING, type Ask, type Topic } from './gateway-api-cases.ts';
+import { CORS } from './gateway-api-cors.ts';
 import { FILTERS } from './gateway-api-filters.ts';
 
-const TOPICS = [...MATCHING, ...FILTERS];
+const TOPICS = [...MATCHING, ...FILTERS, CORS];
 let gateway: GatewayFixture;
 
 const signed: Answer = (request, response, upstream) => {
@@ -99,9 +100,9 @@ describe('a split', () => {
   });
 });
 
-describe('many hosts', () => {
-  it('ten thousand query parameters are matched in bounded time', async () => {
-    const query = Array.from({ length: 1_500 }, (_, at) => `p${at}=1`).join('&');
+describe('many parameters', () => {
+  it('as many query parameters as are allowed are matched in bounded time', async () => {
+    const query = Array.from({ length: 900 }, (_, at) => `p${at}=1`).join('&');
     const start = performance.now();
     const answer = await send('GET', `/q?${query.slice(0, 7_500)}&animal=whale`, 'queries.test');
     expect(answer.status).toBe(200);

@@ -30,6 +30,17 @@ const DOT_SEGMENTS = [
   '/x/..%00/admin/secret',
   '/x/..%20/admin/secret',
   '/x/.../admin/secret',
+  '/x/%2e%2e/%2e%2e/admin/secret',
+  '/x/%2e%2e%2fadmin/secret',
+  '/x/..%01/admin/secret',
+  '/x/..%09/admin/secret',
+  '/x/..%ff/admin/secret',
+  '/x/..%3b/admin/secret',
+  '/x/%252e%252e%252fadmin/secret',
+  '/x/.%00./admin/secret',
+  '/x/%c0%ae%c0%ae%c0%afadmin/secret',
+  '/x/%e0%80%ae%e0%80%ae/admin/secret',
+  '/x/%ef%bc%8e%ef%bc%8e/admin/secret',
 ] as const;
 
 const SLASHES = [
@@ -65,6 +76,12 @@ const SLASHES = [
   '/x/%c0%ae%c0%ae/admin/secret',
   '/admin%ef%bc%8fsecret',
   '/%u002fadmin/secret',
+  '/%e0%80%afadmin/secret',
+  '/%f0%80%80%afadmin/secret',
+  '/admin%e2%88%95secret',
+  '/x%2f%2e%2e%2fadmin/secret',
+  '/;%2f..%2fadmin/secret',
+  '/%5c%2e%2e%5cadmin/secret',
 ] as const;
 
 const LETTERS = [
@@ -84,6 +101,12 @@ const LETTERS = [
   '/admin%0a/secret',
   '/admin%0d%0a/secret',
   '/admin./secret',
+  '/admin%2e/secret',
+  '/admin%a0/secret',
+  '/%ef%bd%81dmin/secret',
+  '/%EF%BC%A1dmin/secret',
+  '/%c4%b1/../admin/secret',
+  '/admin%7f/secret',
 ] as const;
 
 const ENDINGS = [
@@ -102,6 +125,25 @@ const ENDINGS = [
   '/admin%3b/secret',
   '/admin%3fx',
   '/admin%23x',
+  '/admin/.',
+  '/admin/./',
+  '/admin/%2e',
+  '/admin/x/..',
+  '/admin/..;/admin',
+  '/admin%20',
+  '/admin%09',
+  '/admin.',
+  '/admin%2e',
+  '/admin%2f',
+  '/admin%5c',
+  '/admin%ff',
+  '/admin;',
+  '/admin;.css',
+  '/admin/;.css',
+  '/admin?',
+  '/admin??x',
+  '/admin?#',
+  '/x?/../admin/secret',
 ] as const;
 
 const ABSOLUTE = [
@@ -112,6 +154,13 @@ const ABSOLUTE = [
   'HTTP://ANY.TEST/admin/secret',
   'http://any.test/x/%2e%2e/admin/secret',
   'http://any.test\\admin/secret',
+  'http://any.test:80/admin/secret',
+  'http://any.test/./admin/secret',
+  'http://any.test/x/..;/admin/secret',
+  'http://any.test/%2fadmin/secret',
+  'http://other.test/admin/secret',
+  'http:/admin/secret',
+  'http:admin/secret',
 ] as const;
 
 export const SPELLINGS: readonly string[] = [...DOT_SEGMENTS, ...SLASHES, ...LETTERS, ...ENDINGS, ...ABSOLUTE];

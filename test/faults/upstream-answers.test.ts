@@ -108,9 +108,20 @@ describe('what is no HTTP/1.1', () => {
     'length-list',
     'unknown-coding',
     'two-codings',
+    'length-beyond-numbers',
+    'empty-length',
+    'chunked-in-1.0',
+    'folded-coding',
+    'cr-in-field',
+    'empty-name',
+    'status-600',
+    'interim-flood',
+    'continue-flood',
     'unasked-upgrade',
   ])('%s is 502', async (fault) => {
-    expectError(await get(`/${fault}`), 502, /error=http_protocol_error/);
+    const { interim, ...result } = await get(`/${fault}`);
+    expectError({ ...result, interim }, 502, /error=http_protocol_error/);
+    expect(interim.length).toBeLessThanOrEqual(32);
     await expectCleanNext();
   });
 
@@ -150,6 +161,31 @@ describe('bytes where none belong', () => {
     expect(result.responses[0]?.status).toBe(200);
     expect(result.leftover).toHaveLength(0);
     await expectCleanNext();
+  });
+
+  it('field names that objects are born with pass as any other, in an interim answer too', async () => {
+    const { interim, responses } = await get('/early-prototype');
+    expect(interim.map(({ fields }) => fields)).toEqual([['__proto__', 'a', 'constructor', 'b', 'toString', 'c']]);
+    expect(responses[0]?.text()).toBe('hinted');
+  });
+
+  it('twenty thousand chunks of one byte arrive whole', async () => {
+    expect((await get('/one-byte-chunks')).responses[0]?.text()).toBe('x'.repeat(20_000));
+  });
+
+  it.each<FaultName>(['length-on-interim', 'named-length'])('%s changes nothing about the answer', async (fault) => {
+    const { responses, leftover } = await get(`/${fault}`);
+    expect(responses.map((response) => response.text())).toEqual(['ok']);
+    expect(leftover).toHaveLength(0);
+    await expectCleanNext();
+  });
+
+  it('a redirection is the client’s to follow, and what is encoded in it stays so', async () => {
+    const { responses } = await get('/injecting-location');
+    expect(responses[0]?.status).toBe(302);
+    expect(responses[0]?.field('location')).toBe('http://evil.test/%0d%0aSet-Cookie:%20a=b');
+    expect(responses[0]?.field('set-cookie')).toBeUndefined();
+    expect(upstream.requests).toBe(1);
   });
 
   it('an unasked 100 is dropped', async () => {

@@ -74,6 +74,14 @@ describe.skipIf(!hasOpenssl)('an https endpoint', () => {
     expect(seen.host).toBe(before);
   });
 
+  it('leaves no connection behind when it fails to, a hundred times', async () => {
+    const answers = await Promise.all(Array.from({ length: 100 }, () => ask('/wrong')));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([502]));
+    const { body } = await gateway.admin('/metrics');
+    const open = [...body.matchAll(/^aya_upstream_connections\{pool="wrong".*\} (\d+)$/gm)].map(([, count]) => count);
+    expect(open).toEqual(['0']);
+  });
+
   it('that proves its name is asked by that name, whatever Host the client sent', async () => {
     expect(await ask('/right')).toMatchObject({ status: 200, text: 'secured' });
     expect(seen).toMatchObject({ servername: 'fleet.test', clientName: '', host: `127.0.0.1:${gateway.port}` });

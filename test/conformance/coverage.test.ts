@@ -1,0 +1,87 @@
+/** The index of known faults names tests that exist, and docs/conformance.md shows it as it is. */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { CORPUS } from './corpus.ts';
+import { CVES, FAULTS, type Row } from './coverage.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const ROWS = [...FAULTS, ...Object.values(CVES).flat()];
+
+const CORPUS_FILE = 'test/conformance/corpus.ts';
+
+const read = (file: string) => readFileSync(ROOT + file, 'utf8');
+
+it('every fault of the list has a row, once', () => {
+  const from = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, at) => `F${first + at}`);
+  expect(FAULTS.map(({ id }) => id)).toEqual([...from(1, 51), ...from(61, 63), ...from(68, 88), 'F120']);
+  expect(Object.values(CVES).map(({ length }) => length)).toEqual([17, 14, 18, 33]);
+  expect(new Set(ROWS.map(({ id }) => id)).size).toBe(ROWS.length);
+});
+
+describe('a row', () => {
+  it.each(ROWS.filter(({ tests }) => tests.length > 0))('names tests that exist: $id', ({ tests }) => {
+    for (const [file, title] of tests) expect(hasTitle(file, title), `${file}: ${title}`).toBe(true);
+  });
+
+  it.each(ROWS)('says how it is held: $id', ({ tests, by, because }) => {
+    expect(tests.length > 0 || by !== undefined || because !== undefined).toBe(true);
+    if (by !== undefined) expect(existsSync(ROOT + by.folder)).toBe(true);
+  });
+});
+
+describe('a row that a plugin holds', () => {
+  for (const { id, by } of ROWS) {
+    if (by === undefined) continue;
+    const found = filesOf(by);
+    // A plugin in the making is a promise, and shown as one.
+    if (found.length === 0) it.todo(`${id}: no title in ${by.folder} is like ${String(by.titles)}`);
+    else it(`is found there: ${id}`, () => expect(found).not.toEqual([]));
+  }
+});
+
+it('docs/conformance.md is the index as it is: written by this test with -u', async () => {
+  await expect(page()).toMatchFileSnapshot('../../docs/conformance.md');
+});
+
+/** Whether a text of a test file, or of a table of cases, begins so; a case of the corpus is called so. */
+function hasTitle(file: string, title: string): boolean {
+  if (file === CORPUS_FILE) return CORPUS.some(({ name }) => name === title);
+  const text = read(file);
+  return [`'${title}`, `"${title}`, `\`${title}`].some((written) => text.includes(written));
+}
+
+/** Test files in a folder that hold a title of the pattern. */
+function filesOf({ folder, titles }: NonNullable<Row['by']>): string[] {
+  const title = /\b(?:it|test)(?:\.each\([^]*?\))?\(\s*(['"`])(.*?)\1,/g;
+  return globSync(`${folder}/**/*.test.ts`, { cwd: ROOT }).filter((file) =>
+    [...read(file).matchAll(title)].some(([, , text]) => titles.test(text!)),
+  );
+}
+
+function page(): string {
+  const table = (rows: readonly Row[]) =>
+    [
+      '| | what | held by |',
+      '|---|---|---|',
+      ...rows.map((row) => `| ${row.id} | ${row.what} | ${heldBy(row)} |`),
+    ].join('\n');
+  const parts = Object.entries(CVES).map(([name, rows]) => `## ${name}\n\n${table(rows)}\n`);
+  return `# What is held off, and by which test
+
+Made from test/conformance/coverage.ts; a test checks that each test named here exists.
+
+## Faults and attacks
+
+${table(FAULTS)}
+
+${parts.join('\n')}`;
+}
+
+function heldBy(row: Row): string {
+  const tests = row.tests.map(([file, title]) => `${file}: ${title.replaceAll('|', '\\|')}`);
+  const plugin =
+    row.by === undefined ? [] : [`${row.by.folder}: titles like ${String(row.by.titles).replaceAll('|', '\\|')}`];
+  const reason = row.because === undefined ? [] : [`does not apply: ${row.because}`];
+  return [...reason, ...plugin, ...tests].join('<br>');
+}
