@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { scanLanguage } from '../src/config/language.ts';
+import { assemble } from '../src/config/load.ts';
 import { createScrape } from '../src/control/scrape.ts';
 import { adminView, fill } from './support/admin-view.ts';
 
+const SOME_NETWORKS = expect.arrayContaining([expect.stringMatching(/\/\d+$/)]) as string[];
 const SOME_TEXT = expect.stringMatching(/./) as string;
 const ROOT = new URL('../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
@@ -131,6 +134,18 @@ describe('Prometheus', () => {
 describe('HAProxy', () => {
   it('reads its configuration', (context) => {
     expect(run(context, 'haproxy', '-c', '-f', 'deploy/haproxy/haproxy.cfg')).toMatchObject({ status: 0 });
+  });
+
+  it('tells the gateways whose connections it moves, and they listen for it', async () => {
+    const servers = read('deploy/haproxy/haproxy.cfg').match(/^\s+server .*$/gm) ?? [];
+    expect(servers).toHaveLength(2);
+    for (const server of servers) expect(server).toMatch(/:8080 send-proxy-v2$/);
+    const bytes = Buffer.from(read('deploy/compose/gateway.yaml').replace('${AYA_ADMIN_TOKEN}', 'x'.repeat(16)));
+    const { config, problems } = assemble('/etc/aya', [{ file: 'gateway.yaml', bytes }], {
+      language: await scanLanguage(),
+    });
+    expect(problems).toEqual([]);
+    expect(config?.gateway.listen).toMatchObject([{ port: 8080, proxyProtocol: { from: SOME_NETWORKS } }]);
   });
 });
 

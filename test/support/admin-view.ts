@@ -1,8 +1,10 @@
 /** A control plane's view in a test: two pools, three endpoints, two routes, and a metric table to fill. */
 import type { Config } from '../../src/config/schema.ts';
 import type { AdminView, EndpointView } from '../../src/control/view.ts';
+import { CounterTable } from '../../src/memory/counter-table.ts';
 import { EndpointTable } from '../../src/memory/endpoint-table.ts';
 import { MetricTable, OUTCOME } from '../../src/memory/metric-table.ts';
+import { UsageTable } from '../../src/memory/usage-table.ts';
 
 export const ROUTE_ROWS = { other: 0, none: 1, users: 2, orders: 3 } as const;
 export const ENDPOINT_ROWS = { users1: 0, users2: 1, orders1: 2 } as const;
@@ -33,9 +35,16 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
     reloads: { ok: 3, refused: 1 },
     staleFiles: [],
     listeners: [{ host: '127.0.0.1', port: 8080 }],
-    config: { gateway: { metrics: { maxRoutes, maxEndpoints } } } as Config,
+    config: {
+      gateway: { metrics: { maxRoutes, maxEndpoints }, store: 'memory', groups: {}, rateLimits: {} } as unknown,
+      routes: [],
+      consumers: [],
+    } as unknown as Config,
     secrets: [],
     endpointTable: EndpointTable.allocate(2, 16),
+    counters: [],
+    counterTable: CounterTable.allocate(2, 16, []),
+    limitUsage: UsageTable.allocate(),
     metricTable: MetricTable.allocate({ threads: 2, routes: 16, endpoints: 16 }),
     routeNames: new Map([
       [ROUTE_ROWS.other, '__other__'],
@@ -71,6 +80,15 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
     threads: () => [
       { thread: 0, state: 'up', restarts: 0, since: NOON },
       { thread: 1, state: 'up', restarts: 2, since: NOON },
+    ],
+    documents: () => [
+      {
+        url: 'https://id.example.com/keys?tenant=acme',
+        version: 2,
+        failure: undefined,
+        ageMs: 90_000,
+        fetches: { ok: 4, failed: 1 },
+      },
     ],
     reload: () => Promise.resolve({ ok: true, problems: [], changes: [], revision: 'c0ffee' }),
     ...changes,

@@ -68,7 +68,7 @@ export function routeConfig(name: string, pool = 'orders'): RouteConfig {
     match: [{ path: `/${name}/*` }],
     pool,
     timeout: { head: 15_000, idle: 60_000, streamIdle: 300_000 },
-    limits: { body: 1024 ** 2, encodedSlashes: 'refuse' },
+    limits: { body: 1024 ** 2, encodedSlashes: 'refuse', query: 1000, cookies: 200 },
   };
 }
 
@@ -85,11 +85,16 @@ export function config(pools: PoolConfig[], routes: RouteConfig[] = []): Config 
       drain: { delay: 5_000, timeout: 30_000 },
       accessLog: { enabled: true, sample: 1 },
       metrics: { maxRoutes: 1000, maxEndpoints: 1000 },
-      shed: { loopDelay: 200, heap: 0.85 },
+      shed: { loopDelay: 200, heap: 0.85, bodies: 64 * 1024 ** 2 },
       requestIdHeader: 'x-request-id',
+      store: 'memory',
+      groups: {},
+      rateLimits: {},
     },
     pools,
     routes,
+    consumers: [],
+    documents: [],
   };
 }
 

@@ -75,6 +75,13 @@ export const FAULTS = {
   'two-lengths': say('HTTP/1.1 200 OK', 'Content-Length: 2', 'Content-Length: 40', '', 'ok'),
   'length-list': say('HTTP/1.1 200 OK', 'Content-Length: 2, 40', '', 'ok'),
   'unknown-coding': (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\nok'),
+  'length-beyond-numbers': say('HTTP/1.1 200 OK', 'Content-Length: 9007199254740993', '', 'ok'),
+  'empty-length': say('HTTP/1.1 200 OK', 'Content-Length:', '', 'ok'),
+  'chunked-in-1.0': say('HTTP/1.0 200 OK', 'Transfer-Encoding: chunked', '', '2', 'ok', '0', '', ''),
+  'folded-coding': say('HTTP/1.1 200 OK', 'Transfer-Encoding:', ' chunked', '', '2', 'ok', '0', '', ''),
+  'cr-in-field': say('HTTP/1.1 200 OK', 'X-Cr: a\rSet-Cookie: b', 'Content-Length: 2', '', 'ok'),
+  'empty-name': say('HTTP/1.1 200 OK', ': x', 'Content-Length: 2', '', 'ok'),
+  'status-600': say('HTTP/1.1 600 High', 'Content-Length: 2', '', 'ok'),
   'two-codings': (socket) =>
     socket.end(
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n2\r\nok\r\n0\r\n\r\n',
@@ -90,6 +97,24 @@ export const FAULTS = {
 
   // --- good manners that are seldom tried ---
   'early-hints': say('HTTP/1.1 103 Early Hints', 'Link: </style.css>; rel=preload', '', ok('hinted')),
+  'early-prototype': say('HTTP/1.1 103 Early Hints', '__proto__: a', 'constructor: b', 'toString: c', '', ok('hinted')),
+  'interim-flood': say('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n'.repeat(1_000) + ok('at last')),
+  'continue-flood': say('HTTP/1.1 100 Continue\r\n\r\n'.repeat(1_000) + ok('at last')),
+  'one-byte-chunks': say(
+    'HTTP/1.1 200 OK',
+    'Transfer-Encoding: chunked',
+    '',
+    `${'1\r\nx\r\n'.repeat(20_000)}0\r\n\r\n`,
+  ),
+  'length-on-interim': say('HTTP/1.1 103 Early Hints', 'Content-Length: 5', '', ok('ok')),
+  'named-length': say(ok('ok', 'Connection: content-length, x-a', 'X-A: 1')),
+  'injecting-location': say(
+    'HTTP/1.1 302 Found',
+    'Location: http://evil.test/%0d%0aSet-Cookie:%20a=b',
+    'Content-Length: 0',
+    '',
+    '',
+  ),
   'unasked-continue': say('HTTP/1.1 100 Continue', '', ok('continued')),
   'unasked-upgrade': say(
     'HTTP/1.1 101 Switching Protocols',

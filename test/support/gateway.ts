@@ -22,6 +22,8 @@ export interface GatewayFixtureOptions {
 
 export interface GatewayFixture {
   readonly port: number;
+  /** Of each listener. */
+  readonly ports: readonly number[];
   readonly url: string;
   readonly adminUrl: string;
   readonly dir: string;
@@ -88,6 +90,7 @@ export async function gatewayFixture({
   };
   return {
     port,
+    ports: running.ports,
     url: `http://127.0.0.1:${port}`,
     adminUrl,
     dir,
