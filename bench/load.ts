@@ -15,6 +15,8 @@ export interface Load {
   /** Whole seconds: wrk knows no others. */
   readonly seconds: number;
   readonly connections?: number;
+  /** Sent with each request. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Report {
@@ -41,16 +43,20 @@ const wrkVersion = versionOf('wrk', '-v');
 export const generator =
   wrkVersion === undefined ? 'the bench’s own client (wrk is not installed)' : `wrk ${wrkVersion}`;
 
-export async function load({ url, seconds, connections = CONNECTIONS }: Load): Promise<Report> {
-  if (wrkVersion === undefined) return verify({ url, seconds, connections });
-  const argv: Command['argv'] = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', here('wrk-report.lua'), url];
+export async function load({ url, seconds, connections = CONNECTIONS, headers = {} }: Load): Promise<Report> {
+  if (wrkVersion === undefined) return verify({ url, seconds, connections, headers });
+  const fields = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  const script = here('wrk-report.lua');
+  const argv: Command['argv'] = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, ...fields, '-s', script, url];
   return lastLineOf<Report>(argv, seconds);
 }
 
 /** Checks each answer whole. @param pauseMs between two requests of one connection: 0 is as fast as it can. */
-export async function verify({ url, seconds, connections = CONNECTIONS, pauseMs = 0 }: Load & { pauseMs?: number }) {
+export async function verify(load: Load & { pauseMs?: number }) {
+  const { url, seconds, connections = CONNECTIONS, pauseMs = 0, headers = {} } = load;
   const client = here('peers/client.ts');
-  const argv: Command['argv'] = [process.execPath, client, url, String(connections), String(seconds), String(pauseMs)];
+  const words = [url, connections, seconds, pauseMs, JSON.stringify(headers)].map(String);
+  const argv: Command['argv'] = [process.execPath, client, ...words];
   return lastLineOf<VerifiedReport>(argv, seconds);
 }
 

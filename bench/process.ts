@@ -68,20 +68,26 @@ export function start(name: string, command: Command, dir: string, core?: number
 }
 
 /** Resolves once `url` answers 200; rejects with the last words of a process that ended or stayed mute. */
-export async function answering(name: string, process_: Running, url: string, dir: string): Promise<void> {
+export async function answering(
+  name: string,
+  process_: Running,
+  url: string,
+  dir: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (performance.now() < deadline) {
     if (process_.exited()) break;
-    if (await answers200(url)) return;
+    if (await answers200(url, headers)) return;
     await pause(5);
   }
   const fate = process_.exited() ? 'ended' : `did not answer ${url} within ${START_TIMEOUT_MS / 1000} s`;
   throw new Error(`${name} ${fate}: ${lastWords(join(dir, `${name}.log`))}`);
 }
 
-async function answers200(url: string): Promise<boolean> {
+async function answers200(url: string, headers: Readonly<Record<string, string>>): Promise<boolean> {
   try {
-    const response = await fetch(url, { headers: { connection: 'close' } });
+    const response = await fetch(url, { headers: { ...headers, connection: 'close' } });
     await response.arrayBuffer();
     return response.status === 200;
   } catch {

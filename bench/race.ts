@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Contestant } from './contestants/contestant.ts';
-import { load } from './load.ts';
+import { load, type Load } from './load.ts';
 import type { Bench } from './scenarios/scenario.ts';
 import { answering, cpuTimeUs, freePorts, PROXY_CORE, start, type Running } from './process.ts';
 
@@ -34,13 +34,14 @@ interface Round {
 /** Each contestant's own path lets one race compare the same gateway with different routes. */
 export interface Entrant extends Contestant {
   readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export async function race(entrants: readonly Entrant[], bench: Bench): Promise<Result[]> {
   const stands = [];
   try {
     for (const entrant of entrants) stands.push(await takeStand(entrant, bench));
-    for (const stand of stands) if (stand.url !== undefined) await load({ url: stand.url, seconds: WARM_UP_SECONDS });
+    for (const stand of stands) if (stand.url !== undefined) await load({ ...loadOf(stand), seconds: WARM_UP_SECONDS });
     for (let round = 0; round < bench.rounds; round++) {
       for (const stand of stands) if (stand.url !== undefined) stand.rounds.push(await measure(stand, bench.seconds));
     }
@@ -67,7 +68,7 @@ async function takeStand(entrant: Entrant, bench: Bench): Promise<Stand> {
   const process = start(name, entrant.configure({ dir, port, origins: bench.origins }), dir, PROXY_CORE);
   const url = `http://127.0.0.1:${port}${path}`;
   try {
-    await answering(name, process, url, dir);
+    await answering(name, process, url, dir, entrant.headers);
     return { entrant, rounds: [], process, url };
   } catch (error) {
     await process.stop();
@@ -75,10 +76,14 @@ async function takeStand(entrant: Entrant, bench: Bench): Promise<Stand> {
   }
 }
 
-async function measure({ process, url }: Stand, seconds: number): Promise<Round> {
-  const pid = process?.pid ?? 0;
+function loadOf({ url = '', entrant: { headers } }: Stand): Pick<Load, 'url' | 'headers'> {
+  return headers === undefined ? { url } : { url, headers };
+}
+
+async function measure(stand: Stand, seconds: number): Promise<Round> {
+  const pid = stand.process?.pid ?? 0;
   const before = cpuTimeUs(pid);
-  const report = await load({ url: url ?? '', seconds });
+  const report = await load({ ...loadOf(stand), seconds });
   const spentUs = cpuTimeUs(pid) - before;
   return { ...report, cpuUs: spentUs / report.requests, perSecond: report.requests / report.seconds };
 }

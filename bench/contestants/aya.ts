@@ -50,11 +50,12 @@ export interface Process {
   readonly accessLog: boolean;
 }
 
-/** Writes gateway.yaml and routes.d into the place's directory. */
+/** Writes gateway.yaml and routes.d into the place's directory. @param settings further ones of gateway.yaml. */
 export function ayaCommand(
   place: Place,
   { threads, accessLog }: Process,
   files: Readonly<Record<string, string>>,
+  settings = '',
 ): Command {
   const routesDir = join(place.dir, 'routes.d');
   mkdirSync(routesDir, { recursive: true });
@@ -65,7 +66,7 @@ threads: ${threads}
 admin: { port: 0 }
 drain: { delay: 0ms, timeout: 1s }
 accessLog: { enabled: ${accessLog} }
-`,
+${settings}`,
   );
   for (const [name, text] of Object.entries(files)) writeFileSync(join(routesDir, name), text);
   return { argv: [process.execPath, join(root, 'src/main.ts'), 'start', place.dir] };

@@ -1,11 +1,12 @@
 /**
  * A client that believes nothing: kept-alive connections, each asking again as soon as its answer was read and compared
- * with the first one. `node client.ts URL CONNECTIONS SECONDS PAUSE_MS` prints a report as one line of JSON.
+ * with the first one. `node client.ts URL CONNECTIONS SECONDS PAUSE_MS HEADERS` prints a report as one line of JSON.
  */
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const [url = '', connections = '1', seconds = '1', pauseMs = '0'] = process.argv.slice(2);
+const [url = '', connections = '1', seconds = '1', pauseMs = '0', fields = '{}'] = process.argv.slice(2);
+const headers = JSON.parse(fields) as Record<string, string>;
 const SLOWEST_ANSWER_MS = 5_000;
 
 const agent = new Agent({ keepAlive: true, maxSockets: Number(connections) });
@@ -40,7 +41,7 @@ async function ask(): Promise<void> {
 
 function exchange(): Promise<{ response: IncomingMessage; body: string }> {
   return new Promise((resolve, reject) => {
-    const request = get(url, { agent, timeout: SLOWEST_ANSWER_MS }, (response) => {
+    const request = get(url, { agent, headers, timeout: SLOWEST_ANSWER_MS }, (response) => {
       let body = '';
       response.setEncoding('latin1').on('data', (text: string) => (body += text));
       response.on('end', () => resolve({ response, body })).on('error', reject);

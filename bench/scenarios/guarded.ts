@@ -1,0 +1,134 @@
+/**
+ * What it costs to know the caller: a token of an issuer (RS256, verified once and then remembered), its consumer, a
+ * scope and a rate limit, beside HAProxy that verifies the same token each time and counts in a stick table.
+ */
+import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { aya, ayaCommand, pool } from '../contestants/aya.ts';
+import type { Contestant, Place } from '../contestants/contestant.ts';
+import { haproxy } from '../contestants/haproxy.ts';
+import { race, type Entrant, type Result } from '../race.ts';
+import { fixed, thousands, type Findings, type Scenario } from './scenario.ts';
+
+export const guarded: Scenario = {
+  name: 'guarded',
+  title: 'The small answer behind a token, a consumer, a scope and a rate limit',
+  async run(bench) {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    const headers = { authorization: `Bearer ${token(privateKey)}` };
+    const caddy = bench.contestants.filter(({ name }) => name === 'caddy');
+    const contestants = [aya, ayaGuarded(pem), haproxy, haproxyGuarded(pem), ...caddy];
+    return findings(
+      await race(
+        contestants.map((each): Entrant => ({ ...each, path: '/', headers })),
+        bench,
+      ),
+    );
+  },
+};
+
+const ISSUER = 'https://id.example.com';
+
+function token(key: KeyObject): string {
+  const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
+  const now = Math.floor(Date.now() / 1000);
+  const claims = { iss: ISSUER, aud: 'hello', sub: 'mobile-1', scope: 'hello:read', iat: now, exp: now + 86_400 };
+  const signed = `${encode({ alg: 'RS256', typ: 'JWT' })}.${encode(claims)}`;
+  return `${signed}.${sign('sha256', Buffer.from(signed), key).toString('base64url')}`;
+}
+
+function ayaGuarded(pem: string): Contestant {
+  return {
+    ...aya,
+    name: 'aya-guarded',
+    configure(place: Place) {
+      writeFileSync(join(place.dir, 'issuer.pem'), pem);
+      const route = `routes:
+  - name: hello
+    match: { path: /* }
+    pool: hello
+    auth:
+      jwt: { issuer: ${ISSUER}, audience: hello, algorithms: [RS256], publicKey: issuer.pem, scopes: [hello:read] }
+    authorize: { groups: [partners] }
+    rateLimit: { max: 100000000, per: 1m, by: consumer }
+`;
+      const consumer = `consumers:
+  - { name: mobile, groups: [partners], jwt: [{ issuer: ${ISSUER}, subject: mobile-1 }] }
+`;
+      return ayaCommand(
+        place,
+        { threads: 1, accessLog: true },
+        { 'hello.yaml': pool('hello', place) + route },
+        consumer,
+      );
+    },
+  };
+}
+
+function haproxyGuarded(pem: string): Contestant {
+  return {
+    ...haproxy,
+    name: 'haproxy-guarded',
+    configure({ dir, port, origins }: Place) {
+      const key = join(dir, 'issuer.pem');
+      writeFileSync(key, pem);
+      const file = join(dir, 'haproxy.cfg');
+      const lines = [
+        'global',
+        '  nbthread 1',
+        'defaults',
+        '  mode http',
+        '  option forwardfor',
+        '  http-reuse always',
+        '  timeout connect 2s',
+        '  timeout client 65s',
+        '  timeout server 15s',
+        'backend callers',
+        '  stick-table type string len 64 size 1m expire 10m store http_req_rate(60s)',
+        'frontend clients',
+        `  bind 127.0.0.1:${port}`,
+        "  http-request set-var(txn.alg) http_auth_bearer,jwt_header_query('$.alg')",
+        "  http-request set-var(txn.sub) http_auth_bearer,jwt_payload_query('$.sub')",
+        '  http-request deny deny_status 401 unless { var(txn.alg) -m str RS256 }',
+        `  http-request deny deny_status 401 unless { http_auth_bearer,jwt_verify(txn.alg,"${key}") 1 }`,
+        "  http-request deny deny_status 403 unless { http_auth_bearer,jwt_payload_query('$.scope') -m sub hello:read }",
+        '  http-request track-sc0 var(txn.sub) table callers',
+        '  http-request deny deny_status 429 if { sc_http_req_rate(0,callers) gt 100000000 }',
+        '  default_backend origin',
+        'backend origin',
+        '  balance leastconn',
+        ...origins.map((origin, index) => `  server origin-${index} 127.0.0.1:${origin}`),
+      ];
+      writeFileSync(file, `${lines.join('\n')}\n`);
+      return { argv: ['haproxy', '-db', '-f', file] };
+    },
+  };
+}
+
+function findings(results: readonly Result[]): Findings {
+  const cost = (name: string) => results.find((result) => result.name === name)?.cpuUs.best ?? NaN;
+  const bare = cost('aya');
+  return {
+    columns: ['', 'µs CPU/request, best', 'median', 'to bare Aya', 'requests/s', 'p99 ms', 'failures'],
+    rows: results.map(({ name, version, absent, cpuUs, perSecond, p99Ms, failures }) =>
+      absent === undefined
+        ? [
+            `${name} ${version}`,
+            fixed(cpuUs.best),
+            fixed(cpuUs.median),
+            `${fixed(cpuUs.best / bare, 2)} ×`,
+            thousands(perSecond),
+            fixed(p99Ms, 2),
+            String(failures),
+          ]
+        : [name, absent, '', '', '', '', ''],
+    ),
+    budgets: [
+      { promise: 'guarded Aya to bare Aya', atMost: 1.5, found: cost('aya-guarded') / bare },
+      { promise: 'guarded Aya to bare Caddy', atMost: 1, found: cost('aya-guarded') / cost('caddy') },
+    ],
+    figures: results,
+  };
+}
