@@ -4,6 +4,7 @@ import type { Exchange } from '../../src/data/exchange.ts';
 import { parseAuthority } from '../../src/data/match/authority.ts';
 import { isNormalPath } from '../../src/data/match/target.ts';
 import { matchesPrefixesOnly, replacePrefix } from '../../src/data/rewrite.ts';
+import { searchOf } from '../../src/data/withhold.ts';
 import { type ConfigFault, definePlugin } from '../../src/extension.ts';
 import type { RedirectConfig } from './schema.ts';
 
@@ -17,7 +18,9 @@ export default definePlugin<RedirectConfig>({
     const locate = compileLocation(options);
     return {
       onRequest(exchange, reply) {
-        void reply.code(options.status).header('location', locate(exchange)).header('content-length', '0').send();
+        const { scheme, host, port, path, matchedPrefix, upstream } = exchange;
+        const location = locate({ scheme, host, port, path, matchedPrefix, search: searchOf(upstream) });
+        void reply.code(options.status).header('location', location).header('content-length', '0').send();
       },
     };
   },

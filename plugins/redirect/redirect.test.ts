@@ -61,7 +61,7 @@ describe('the answer', () => {
       send: (body?: unknown) => (said.push(body), reply),
     };
     redirect.create({ status, to: 'https://a.test/' }, {} as PluginContext).onRequest!(
-      asked as unknown as Exchange,
+      { ...asked, upstream: { target: asked.path } } as unknown as Exchange,
       reply as unknown as FastifyReply,
       () => said.push('went on'),
     );
