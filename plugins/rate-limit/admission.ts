@@ -96,7 +96,7 @@ export class Admission {
     if (!limit.isShadow) this.standings.push(standingOf(limit, charged, verdict));
     if (verdict.allowed) this.#paid.push({ limiter: charged.limiter, key: this.#key, cost: this.#cost });
     else if (limit.isShadow) this.#wouldRefuse = true;
-    else return this.#refuse(usedUp(charged, verdict.retryAfterMs));
+    else return this.#refuse(refusalOf(charged, verdict));
     this.#charge++;
     this.#hasHeard = true;
     if (!this.#isAsking) this.#takeCharges();
@@ -109,7 +109,20 @@ export class Admission {
   }
 }
 
-export function usedUp({ label, terms }: Charged, retryAfterMs: number): GatewayError {
+export function refusalOf(charged: Charged, { isUndecided, retryAfterMs }: Verdict): GatewayError {
+  return isUndecided === true ? undecided(charged.label, retryAfterMs) : usedUp(charged, retryAfterMs);
+}
+
+/** It may not be too much; but who asks for `deny` would rather lose it than let too much pass. */
+export function undecided(label: string, retryAfterMs: number): GatewayError {
+  return new GatewayError('http_request_denied', `rate limit '${label}': the store is away (onStoreFailure: deny)`, {
+    status: 503,
+    detail: 'Limits cannot be counted at the moment.',
+    retryAfterSeconds: Math.max(1, seconds(retryAfterMs)),
+  });
+}
+
+function usedUp({ label, terms }: Charged, retryAfterMs: number): GatewayError {
   const isNever = retryAfterMs === Infinity;
   const wait = Math.max(1, seconds(retryAfterMs));
   return new GatewayError('http_request_denied', `rate limit '${label}' (${terms}) is used up`, {

@@ -4,7 +4,7 @@ import type { GatewayError } from '../../src/errors.ts';
 import { definePlugin, type Concern, type PluginContext } from '../../src/extension.ts';
 import { writtenLimits } from '../../src/limits/written.ts';
 import type { Counter } from '../../src/memory/counter-table.ts';
-import { Admission, usedUp, type Decision } from './admission.ts';
+import { Admission, refusalOf, type Decision } from './admission.ts';
 import { compileLimit, type CompiledLimit } from './limit.ts';
 import { NO_LIMITS, OwnLimits } from './own-limits.ts';
 import { isPlain, plainCheck, type PlainCheck } from './plain.ts';
@@ -110,12 +110,15 @@ class RateLimit implements Concern {
   #admit(exchange: Exchange, own: readonly CompiledLimit[], done: Done): void {
     if (isOver(exchange)) return;
     if (own === NO_LIMITS && this.#plain !== undefined) {
-      this.#plain(exchange).then((verdict) => {
-        const charged = this.#limits[0]!.charges[0]!;
-        if (!verdict.isExempt) this.#keep(exchange, { standings: [standingOf(this.#limits[0]!, charged, verdict)] });
-        const refusal = verdict.allowed ? undefined : usedUp(charged, verdict.retryAfterMs);
-        this.#decide(exchange, verdict.allowed ? 'allowed' : 'limited', refusal, done);
-      }, done);
+      this.#plain(exchange).then(
+        (verdict) => {
+          const charged = this.#limits[0]!.charges[0]!;
+          if (!verdict.isExempt) this.#keep(exchange, { standings: [standingOf(this.#limits[0]!, charged, verdict)] });
+          const refusal = verdict.allowed ? undefined : refusalOf(charged, verdict);
+          this.#decide(exchange, verdict.allowed ? 'allowed' : 'limited', refusal, done);
+        },
+        (error: GatewayError) => this.#decide(exchange, 'limited', error, done),
+      );
       return;
     }
     const limits = own === NO_LIMITS ? this.#limits : [...this.#limits, ...own];

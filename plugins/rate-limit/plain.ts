@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Exchange } from '../../src/data/exchange.ts';
 import type { Limiter, Verdict } from '../../src/limits/limiter.ts';
+import { undecided } from './admission.ts';
 import type { CompiledLimit } from './limit.ts';
 
 export interface PlainVerdict extends Verdict {
@@ -70,8 +71,10 @@ class LimiterStore {
 
   incr(key: string, done: (error: Error | null, answer: StoreAnswer) => void): void {
     const limiter = this.#limiter!;
-    limiter.take(key, 1, ({ allowed, remaining, resetMs, retryAfterMs }) => {
-      const { max } = limiter.spec;
+    limiter.take(key, 1, ({ allowed, remaining, resetMs, retryAfterMs, isUndecided }) => {
+      const { max, name } = limiter.spec;
+      // The package has no word for it but an error.
+      if (isUndecided === true) return done(undecided(name, retryAfterMs), { current: 0, ttl: 0 });
       done(null, allowed ? { current: max - remaining, ttl: resetMs } : { current: max + 1, ttl: retryAfterMs });
     });
   }

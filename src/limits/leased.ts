@@ -139,7 +139,13 @@ class LeasedLimiter implements Limiter {
         return (_key, _cost, done) => done({ allowed: true, remaining: max, resetMs: 0, retryAfterMs: 0 });
       case 'deny':
         return (_key, _cost, done) =>
-          done({ allowed: false, remaining: 0, resetMs: DENIED_FOR_MS, retryAfterMs: DENIED_FOR_MS });
+          done({
+            allowed: false,
+            remaining: 0,
+            resetMs: DENIED_FOR_MS,
+            retryAfterMs: DENIED_FOR_MS,
+            isUndecided: true,
+          });
       case 'local':
         return (key, cost, done) => this.#local.take(key, cost, done);
     }

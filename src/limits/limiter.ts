@@ -56,6 +56,8 @@ export interface Verdict {
   readonly resetMs: number;
   /** When refused: until the same request would pass. Infinity: never, its cost is over the limit. */
   readonly retryAfterMs: number;
+  /** Refused because nobody could be asked (`onStoreFailure: deny`), not because it is too much. */
+  readonly isUndecided?: boolean;
 }
 
 /** Of a limit, for one request: who is charged, and how much. */
