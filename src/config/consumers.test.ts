@@ -125,6 +125,13 @@ describe('what is wrong is named with its place', () => {
         "consumers.d/a.yaml:5:19: error: the password of 'u' costs too much for each guess: at most 64 MiB (128 × N × r), and p 8",
       ],
     ],
+    ...['2027-02-31', '2027-13-01', '2027-01-31T25:00Z'].map((expires): [string, Texts, string[]] => [
+      `a key that expires on ${expires}`,
+      {
+        'consumers.d/a.yaml': `consumers:\n  - name: a\n    apiKeys:\n      - { sha256: ${sha('1')}, expires: ${expires} }\n`,
+      },
+      ['consumers.d/a.yaml:4:94: error: no calendar has this day'],
+    ]),
     [
       'a username that nobody can send',
       {

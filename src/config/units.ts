@@ -71,7 +71,13 @@ const TIMESTAMP = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d))?$
 
 /** A day or a moment (RFC 3339); decodes to milliseconds since the epoch, NaN where the calendar has no such day. */
 export const Timestamp = (description: string) =>
-  word(TIMESTAMP, 'date', ['2027-01-31', '2027-01-31T12:00:00Z'], Date.parse, description, undefined);
+  word(TIMESTAMP, 'date', ['2027-01-31', '2027-01-31T12:00:00Z'], parseTimestamp, description, undefined);
+
+function parseTimestamp(text: string): number {
+  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split('-').map(Number);
+  // Date.parse takes the 31st of February for the 3rd of March.
+  return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day ? Date.parse(text) : NaN;
+}
 
 /** Status codes, `200-399` or `204`; decodes to [first, last]. */
 export const StatusRange = (description: string, written?: string) =>

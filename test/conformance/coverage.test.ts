@@ -1,5 +1,5 @@
 /** The index of known faults names tests that exist, and docs/conformance.md shows it as it is. */
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CORPUS } from './corpus.ts';
@@ -24,20 +24,9 @@ describe('a row', () => {
     for (const [file, title] of tests) expect(hasTitle(file, title), `${file}: ${title}`).toBe(true);
   });
 
-  it.each(ROWS)('says how it is held: $id', ({ tests, by, because }) => {
-    expect(tests.length > 0 || by !== undefined || because !== undefined).toBe(true);
-    if (by !== undefined) expect(existsSync(ROOT + by.folder)).toBe(true);
+  it.each(ROWS)('says how it is held: $id', ({ tests, because }) => {
+    expect(tests.length > 0 || because !== undefined).toBe(true);
   });
-});
-
-describe('a row that a plugin holds', () => {
-  for (const { id, by } of ROWS) {
-    if (by === undefined) continue;
-    const found = filesOf(by);
-    // A plugin in the making is a promise, and shown as one.
-    if (found.length === 0) it.todo(`${id}: no title in ${by.folder} is like ${String(by.titles)}`);
-    else it(`is found there: ${id}`, () => expect(found).not.toEqual([]));
-  }
 });
 
 it('docs/conformance.md is the index as it is: written by this test with -u', async () => {
@@ -49,14 +38,6 @@ function hasTitle(file: string, title: string): boolean {
   if (file === CORPUS_FILE) return CORPUS.some(({ name }) => name === title);
   const text = read(file);
   return [`'${title}`, `"${title}`, `\`${title}`].some((written) => text.includes(written));
-}
-
-/** Test files in a folder that hold a title of the pattern. */
-function filesOf({ folder, titles }: NonNullable<Row['by']>): string[] {
-  const title = /\b(?:it|test)(?:\.each\([^]*?\))?\(\s*(['"`])(.*?)\1,/g;
-  return globSync(`${folder}/**/*.test.ts`, { cwd: ROOT }).filter((file) =>
-    [...read(file).matchAll(title)].some(([, , text]) => titles.test(text!)),
-  );
 }
 
 function page(): string {
@@ -80,8 +61,6 @@ ${parts.join('\n')}`;
 
 function heldBy(row: Row): string {
   const tests = row.tests.map(([file, title]) => `${file}: ${title.replaceAll('|', '\\|')}`);
-  const plugin =
-    row.by === undefined ? [] : [`${row.by.folder}: titles like ${String(row.by.titles).replaceAll('|', '\\|')}`];
   const reason = row.because === undefined ? [] : [`does not apply: ${row.because}`];
-  return [...reason, ...plugin, ...tests].join('<br>');
+  return [...reason, ...tests].join('<br>');
 }

@@ -16,6 +16,8 @@ export interface IdentityProvider extends Upstream {
   user: string;
   /** Answers with this instead of what is asked, until it is undefined again. @param path without query. */
   broken: ((path: string) => number | undefined) | undefined;
+  /** Changes what it says, until it is undefined again. @param path without query. */
+  tamper: ((path: string, body: string) => string) | undefined;
   /** Paths of the requests that came, without query, in their order. */
   readonly paths: string[];
   /** From now on it is there; until then it answers 503. */
@@ -55,18 +57,31 @@ export async function startIdentityProvider(
     } else if (path.startsWith('/interaction/')) {
       void finish(provider!, incoming, response, server.user);
     } else {
+      if (server.tamper !== undefined) tamperWith(response, (body) => server.tamper!(path, body));
       provider!.callback()(incoming, response);
     }
   });
   const server: IdentityProvider = Object.assign(upstream, {
     user: 'ann',
     broken: undefined,
+    tamper: undefined,
     paths: [],
     async serve(clients: readonly ProviderClient[]) {
       provider = await createProvider(upstream.url, clients, accessTokenSeconds);
     },
   });
   return server;
+}
+
+/** Of an answer that is one text. */
+function tamperWith(response: ServerResponse, change: (body: string) => string): void {
+  const end = response.end.bind(response) as (body: unknown) => ServerResponse;
+  response.end = ((body: unknown) => {
+    if (typeof body !== 'string') return end(body);
+    const changed = change(body);
+    response.setHeader('content-length', Buffer.byteLength(changed));
+    return end(changed);
+  }) as typeof response.end;
 }
 
 /** What its pages would ask a user. */
@@ -107,7 +122,11 @@ async function createProvider(
     conformIdTokenClaims: false,
     findAccount: (_: unknown, accountId: string) => ({
       accountId,
-      claims: () => ({ sub: accountId, email: `${accountId}@example.com`, groups: ['staff'] }),
+      claims: () => ({
+        sub: accountId,
+        email: `${accountId}@example.com`,
+        groups: accountId === 'member-of-many' ? MANY : ['staff'],
+      }),
     }),
     interactions: { url: (_: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
     issueRefreshToken: (_: unknown, client: { grantTypeAllowed(type: string): boolean }) =>
@@ -124,6 +143,8 @@ async function createProvider(
     },
   });
 }
+
+const MANY = Array.from({ length: 120 }, (_, number) => `a-rather-long-name-of-a-group-${number}`);
 
 export interface Visit {
   readonly url: URL;

@@ -4,7 +4,7 @@
  *
  * What is remembered is that this password fits that hash, which never stops being true: whose hash it is now, and
  * whether it still is anybody's, is asked of the consumers at each request. So it outlives reloads, and revoking works
- * at once. It is remembered under a hash with a secret of this thread's own: memory that leaks gives away no password.
+ * at once. It is remembered under a hash with a secret of this thread's own, never as itself.
  */
 import { hash as digest, randomBytes } from 'node:crypto';
 import {

@@ -103,7 +103,8 @@ export class OidcAuthenticator implements Authenticator {
 function isNavigation(exchange: Exchange): boolean {
   const mode = exchange.header('sec-fetch-mode') ?? 'navigate';
   const accept = exchange.header('accept') ?? '';
-  return exchange.method === 'GET' && mode === 'navigate' && accept.includes('text/html');
+  const isScript = mode !== 'navigate' || exchange.header('x-requested-with') !== undefined;
+  return exchange.method === 'GET' && !isScript && accept.includes('text/html');
 }
 
 /** A bug: these promises are never rejected by what a client or a provider does. */

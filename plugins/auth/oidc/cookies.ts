@@ -9,8 +9,8 @@ import type { CookieOptions } from './schema.ts';
 
 /** Of a part; with its name and attributes it stays below 4096 (RFC 6265 §6.1). */
 const PART_BYTES = 3800;
-/** Together just what a request's head may hold. */
-const MOST_PARTS = 4;
+/** A head of 16 KiB, as listeners take by default, has room for them and for the rest. */
+const MOST_PARTS = 3;
 /** Logins that one browser may have under way, in as many tabs. */
 const MOST_LOGINS = 5;
 

@@ -7,11 +7,12 @@ import { checkOptions } from './check.ts';
 import { Cookies } from './cookies.ts';
 import { Introspection } from './introspection.ts';
 import { discoveryUrl, Issuer } from './issuer.ts';
-import { Logins, LOGIN_WITHIN_MS } from './login.ts';
+import { Logins, LOGIN_WITHIN_MS, type Login } from './login.ts';
 import { Logouts } from './logout.ts';
 import { Renewals } from './renewals.ts';
 import type { OidcOptions } from './schema.ts';
 import { createSeal } from './sealed.ts';
+import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
 
 export default defineMethod<OidcOptions>({
@@ -58,8 +59,8 @@ async function createBrowsers(
   if (cookieOptions === undefined) return undefined;
   const whose = { issuer: options.issuer, clientId };
   const [seal, logins] = await Promise.all([
-    createSeal(cookieOptions, { purpose: 'session', ...whose }),
-    createSeal(cookieOptions, { purpose: 'login', ...whose }),
+    createSeal<Session>(cookieOptions, { purpose: 'session', ...whose }),
+    createSeal<Login>(cookieOptions, { purpose: 'login', ...whose }),
   ]);
   const cookies = new Cookies(cookieOptions, options.origin);
   const renewals = new Renewals(options, issuer, limits, clock);

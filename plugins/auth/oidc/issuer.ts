@@ -26,6 +26,8 @@ export interface IssuerParts {
   readonly log: Logger;
 }
 
+const NEEDED = ['authorization_endpoint', 'token_endpoint'] as const;
+
 /** OpenID Connect Discovery 1.0 §4: a slash at the end of the issuer is not doubled. */
 export const discoveryUrl = (issuer: string): string => issuer.replace(/\/$/, '') + DISCOVERY;
 
@@ -88,6 +90,9 @@ export class Issuer {
         : clientAuthentication === 'basic'
           ? library.ClientSecretBasic(clientSecret)
           : library.ClientSecretPost(clientSecret);
+    for (const name of NEEDED) {
+      if (!isTrustworthy(metadata[name], issuer)) throw new Error(`it names no ${name} that could be trusted`);
+    }
     const configuration = new library.Configuration(metadata, clientId, undefined, authentication);
     configuration.timeout = ANSWER_WITHIN_S;
     configuration[library.customFetch] = (url, options) => this.#fetch(url, options, metadata.jwks_uri);
@@ -116,6 +121,13 @@ export class Issuer {
       });
     });
   }
+}
+
+/** As safe as the issuer that names it. */
+function isTrustworthy(endpoint: unknown, issuer: string): boolean {
+  if (typeof endpoint !== 'string' || !URL.canParse(endpoint)) return false;
+  const { protocol } = new URL(endpoint);
+  return protocol === 'https:' || (protocol === 'http:' && new URL(issuer).protocol === 'http:');
 }
 
 async function bounded(response: Response): Promise<Response> {

@@ -18,7 +18,7 @@ import { endOf, sessionOf, type Session } from './session.ts';
 /** A user may have to look for a phone. */
 export const LOGIN_WITHIN_MS = 10 * 60_000;
 
-interface Login {
+export interface Login {
   readonly state: string;
   readonly nonce: string;
   readonly verifier: string;
@@ -32,8 +32,8 @@ export interface LoginParts {
   readonly cookieOptions: CookieOptions;
   readonly issuer: Issuer;
   readonly cookies: Cookies;
-  readonly logins: Seal;
-  readonly sessions: Seal;
+  readonly logins: Seal<Login>;
+  readonly sessions: Seal<Session>;
   /** Of states that came back: each is taken once, over all threads and gateways that share a store. */
   readonly states: Limiter;
   readonly clock: Clock;
@@ -110,7 +110,7 @@ export class Logins {
   async #open(exchange: Exchange, state: string): Promise<Login | undefined> {
     const { cookies, logins, clock } = this.#parts;
     const text = cookies.readLogin(exchange, state);
-    const login = text === undefined ? undefined : ((await logins.open(text)) as Login | undefined);
+    const login = text === undefined ? undefined : await logins.open(text);
     if (login === undefined || login.until <= clock.wall()) return undefined;
     return isSame(login.state, state) ? login : undefined;
   }

@@ -26,7 +26,7 @@ const LONGEST_WAIT_MS = 6000;
 const ASK_AGAIN_MS = 100;
 
 /** A provider that does not answer is not asked about the same session again at once. */
-const FAILED_FOR_MS = 5000;
+const FAILED_FOR_MS = 2000;
 
 const MOST_KEPT = 1024;
 const MOST_KEPT_BYTES = 4 * 1024 * 1024;
@@ -79,9 +79,9 @@ export class Renewals {
     const bytes = typeof renewal === 'string' ? key.length : renewal.idToken.length + renewal.accessToken.length;
     const keptForMs = renewal === 'failed' ? FAILED_FOR_MS : STRAGGLERS_MS;
     this.#kept.set(key, renewal, this.#clock.wall() + keptForMs, bytes);
-    // Whoever waits asks for itself, and will be told the same.
-    if (renewal === 'ended') this.#turns.refund(key, 1);
-    else if (typeof renewal !== 'string') await isFree(this.#done, key);
+    // Nothing came of it: whoever waits may ask for itself.
+    if (typeof renewal === 'string') this.#turns.refund(key, 1);
+    else await isFree(this.#done, key);
     return renewal;
   }
 

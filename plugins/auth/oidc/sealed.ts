@@ -16,15 +16,18 @@ export interface SealKeys {
   readonly previousSecret?: string;
 }
 
-export interface Seal {
-  seal(content: object): Promise<string>;
+export interface Seal<Content extends object> {
+  seal(content: Content): Promise<string>;
   /** @returns undefined for whatever was not sealed here for this. Never rejects. */
-  open(text: string): Promise<unknown>;
+  open(text: string): Promise<Content | undefined>;
 }
 
 const DECRYPT = { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] };
 
-export async function createSeal({ secret, previousSecret }: SealKeys, purpose: SealPurpose): Promise<Seal> {
+export async function createSeal<Content extends object>(
+  { secret, previousSecret }: SealKeys,
+  purpose: SealPurpose,
+): Promise<Seal<Content>> {
   const [{ CompactEncrypt }, { compactDecrypt }] = await Promise.all([
     import('jose/jwe/compact/encrypt'),
     import('jose/jwe/compact/decrypt'),
@@ -37,12 +40,12 @@ export async function createSeal({ secret, previousSecret }: SealKeys, purpose: 
         .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
         .encrypt(key),
     async open(text) {
-      let content: unknown;
+      let content: Content | undefined;
       // Each key is tried whatever came of the one before: all that cannot be opened takes as long.
       for (const each of keys) {
         try {
           const { plaintext } = await compactDecrypt(text, each, DECRYPT);
-          content ??= JSON.parse(Buffer.from(plaintext).toString('utf8')) as unknown;
+          content ??= JSON.parse(Buffer.from(plaintext).toString('utf8')) as Content;
         } catch {
           // Not this one.
         }
@@ -52,8 +55,11 @@ export async function createSeal({ secret, previousSecret }: SealKeys, purpose: 
   };
 }
 
+/** Counts up when what is sealed takes another form: what older versions have sealed does not open then. */
+const FORM = 1;
+
 /** RFC 5869: whatever the secret looks like, keys are 256 bits that look like chance. */
 function deriveKey(secret: string, { purpose, issuer, clientId }: SealPurpose): KeyObject {
-  const info = JSON.stringify(['aya oidc', purpose, issuer, clientId]);
+  const info = JSON.stringify(['aya oidc', FORM, purpose, issuer, clientId]);
   return createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', info, 32)));
 }

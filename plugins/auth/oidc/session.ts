@@ -43,14 +43,6 @@ function renewAt(now: number, lifetimeMs: number): number {
   return now + lifetimeMs - Math.min(MOST_AHEAD_MS, lifetimeMs * AHEAD);
 }
 
-/** What was opened is ours, but perhaps of an older version of this gateway. */
-export function isSession(value: unknown): value is Session {
-  if (typeof value !== 'object' || value === null) return false;
-  const { idToken, accessToken, scope, startedAt, seenAt } = value as Partial<Session>;
-  const areTexts = [idToken, accessToken, scope].every((each) => typeof each === 'string');
-  return areTexts && [startedAt, seenAt].every((each) => typeof each === 'number');
-}
-
 export interface Lifetime {
   readonly maxAge: number;
   readonly idle: number;

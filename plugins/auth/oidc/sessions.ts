@@ -8,14 +8,14 @@ import type { Exchange } from '../../../src/data/exchange.ts';
 import type { Principal } from '../../../src/data/principal.ts';
 import { withholdField } from '../../../src/data/withhold.ts';
 import { expiredToken, unverifiable } from '../jwt/refusals.ts';
-import type { Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import type { Cookies } from './cookies.ts';
 import { principalOf } from './principal.ts';
 import { Recent } from './recent.ts';
 import { claimsOf, type Renewals } from './renewals.ts';
 import type { CookieOptions, OidcOptions } from './schema.ts';
 import type { Seal } from './sealed.ts';
-import { endOf, isSession, isToBeTouched, type Session } from './session.ts';
+import { endOf, isToBeTouched, type Session } from './session.ts';
 
 const MOST_OPENED = 4096;
 const MOST_OPENED_BYTES = 16 * 1024 * 1024;
@@ -34,7 +34,7 @@ export interface SessionsParts {
   readonly options: OidcOptions;
   readonly cookieOptions: CookieOptions;
   readonly cookies: Cookies;
-  readonly seal: Seal;
+  readonly seal: Seal<Session>;
   readonly renewals: Renewals;
   readonly consumers: ConsumerDirectory;
   readonly clock: Clock;
@@ -62,22 +62,20 @@ export class Sessions {
       const isQuiet = !isToBeRenewed(session, now) && !isToBeTouched(session, cookieOptions, now);
       if (isQuiet && !this.#hasEnded(session, now)) return this.#admit(exchange, session, principal);
     }
-    void this.#judge(exchange, text, opened?.session).then(later);
+    void this.#judge(exchange, text, opened?.session).catch(broken).then(later);
     return undefined;
   }
 
   /** What a session says of itself, for those who end it. */
   async read(exchange: Exchange): Promise<Session | undefined> {
     const text = this.#parts.cookies.read(exchange);
-    const session = text === undefined ? undefined : await this.#parts.seal.open(text);
-    return isSession(session) ? session : undefined;
+    return text === undefined ? undefined : this.#parts.seal.open(text);
   }
 
-  /** Never rejects. */
   async #judge(exchange: Exchange, text: string, known: Session | undefined): Promise<Principal | Refusal> {
     const { clock, cookieOptions, renewals, seal } = this.#parts;
     const session = known ?? (await seal.open(text));
-    if (!isSession(session)) return ENDED;
+    if (session === undefined) return ENDED;
     const now = clock.wall();
     if (endOf(session, cookieOptions) <= now) return ENDED;
     if (isToBeRenewed(session, now)) {
@@ -120,9 +118,9 @@ export class Sessions {
   }
 
   #admit({ upstream }: Exchange, session: Session, principal: Principal): Principal {
-    const { forward = 'none' } = this.#parts.options;
-    if (forward !== 'none') {
-      withholdField(upstream, 'authorization');
+    const { forward } = this.#parts.options;
+    if (forward !== undefined) withholdField(upstream, 'authorization');
+    if (forward === 'access-token' || forward === 'id-token') {
       const token = forward === 'access-token' ? session.accessToken : session.idToken;
       upstream.fields.push('authorization', `Bearer ${token}`);
     }
@@ -136,6 +134,9 @@ export class Sessions {
     return options.forward === 'access-token' && session.refreshToken === undefined && isPast(session, now);
   }
 }
+
+/** A bug of ours lets nobody in. */
+const broken = (error: unknown) => new Refusal('unavailable', `the session could not be judged: ${String(error)}`);
 
 function isToBeRenewed(session: Session, now: number): session is Session & { readonly refreshToken: string } {
   return session.refreshToken !== undefined && session.renewAt !== undefined && session.renewAt <= now;
