@@ -29,7 +29,8 @@ export const StoreSchema = Type.Union(
   ],
   {
     default: 'memory',
-    description: 'Where limits are counted: in memory, by each gateway alone, or in Redis, over all gateways, which then share consumers too.',
+    description:
+      'Where limits are counted: in memory, by each gateway alone, or in Redis, over all gateways, which then share consumers too.',
   },
 );
 

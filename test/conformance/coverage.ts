@@ -4,64 +4,44 @@
  * does not apply. docs/conformance.md is made of this.
  */
 
-type Test = readonly [file: string, title: string];
-
-export interface Row {
-  readonly id: string;
-  readonly what: string;
-  readonly tests: readonly Test[];
-  /** Why it cannot happen here. */
-  readonly because?: string;
-}
-
-const held = (id: string, what: string, ...tests: (readonly Test[])[]): Row => ({ id, what, tests: tests.flat() });
-const none = (id: string, what: string, because: string, ...tests: (readonly Test[])[]): Row => ({
-  ...{ id, what, tests: tests.flat(), because },
-});
-
-const inFile =
-  (file: string) =>
-  (...titles: string[]): Test[] =>
-    titles.map((title) => [file, title]);
-const bytes = inFile('test/conformance/corpus.ts');
-const framing = inFile('test/conformance/framing.test.ts');
-const desync = inFile('test/conformance/desync.test.ts');
-const fields = inFile('test/conformance/fields.test.ts');
-const identity = inFile('test/conformance/identity.test.ts');
-const paths = inFile('test/conformance/paths.test.ts');
-const api = inFile('test/conformance/gateway-api.test.ts');
-const answers = inFile('test/faults/upstream-answers.test.ts');
-const hostile = inFile('test/faults/hostile-clients.test.ts');
-const clients = inFile('test/faults/clients-and-deadlines.test.ts');
-const throws = inFile('test/faults/a-plugin-throws.test.ts');
-const upstreamTls = inFile('test/faults/upstream-tls.test.ts');
-const limits = inFile('test/scenarios/limits-hold.test.ts');
-const load = inFile('src/config/load.test.ts');
-const broken = inFile('src/config/broken-files.test.ts');
-const admin = inFile('src/control/admin/guard.test.ts');
-const tls = inFile('test/scenarios/tls-to-clients.test.ts');
-const shape = inFile('test/scenarios/requests-in-shape.test.ts');
-const rates = inFile('plugins/rate-limit/rate-limit.test.ts');
-const forged = inFile('plugins/auth/jwt/forged.test.ts');
-const keys = inFile('plugins/auth/jwt/keys.test.ts');
-const tokens = inFile('plugins/auth/jwt/jwt.test.ts');
-const apiKeys = inFile('plugins/auth/api-key/api-key.test.ts');
-const logins = inFile('plugins/auth/oidc/oidc.test.ts');
-const gatekeeper = inFile('plugins/auth/forward-auth/forward-auth.test.ts');
-const callers = inFile('test/scenarios/consumers-come-and-go.test.ts');
-const secrets = inFile('src/config/secret-files.test.ts');
-const json = inFile('plugins/validate/json.test.ts');
-const types = inFile('plugins/validate/content-type.test.ts');
-
-const NO_HTTP2 = 'HTTP/2 is not spoken';
-const NO_CACHE = 'there is no cache';
-const NO_COMPRESSION = 'bodies are neither coded nor decoded';
-const NO_WEBSOCKET = 'WebSockets are not carried';
-const OWN_CLIENT = 'the client towards upstreams is our own (docs/decisions/0005)';
-const NO_PATH_LIBRARY = 'paths are read and matched by our own code alone';
-
-const EVERY_SPELLING = paths('is not reached past its guard: %s', 'is not reached through a rewrite: %s');
-const OWN_FIELDS_STAY = identity('does not take away a field that the gateway adds: %s');
+import {
+  admin,
+  answers,
+  api,
+  apiKeys,
+  broken,
+  bytes,
+  callers,
+  clients,
+  desync,
+  EVERY_SPELLING,
+  fields,
+  forged,
+  framing,
+  gatekeeper,
+  held,
+  hostile,
+  identity,
+  inFile,
+  json,
+  keys,
+  limits,
+  load,
+  logins,
+  NO_CACHE,
+  NO_COMPRESSION,
+  NO_HTTP2,
+  none,
+  OWN_FIELDS_STAY,
+  paths,
+  rates,
+  secrets,
+  shape,
+  throws,
+  tls,
+  tokens,
+  type Row,
+} from './coverage-rows.ts';
 
 export const FAULTS: readonly Row[] = [
   held(
@@ -224,194 +204,3 @@ export const FAULTS: readonly Row[] = [
   held('F88', 'cookies', identity('two hundred pairs arrive as they were', 'of a thousand pairs')),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
 ];
-
-const NODE: readonly Row[] = [
-  held('CVE-2018-12122, 2020-8251', 'slow heads', hostile('heads that never end are cut at their limit')),
-  held('CVE-2018-12121', 'memory of heads', bytes('a field of 100 KB', 'fields that are together over 16 KiB')),
-  held('CVE-2019-15605, 2020-8287, 2022-32213…', 'codings', bytes('transfer-encoding twice', 'xchunked')),
-  held('CVE-2021-22959, 2024-27982', 'space behind a name', bytes('a space before the colon of content-length')),
-  held('CVE-2021-22960, 2024-22019', 'chunk extensions', bytes('a chunk extension of 64 KiB')),
-  held('CVE-2023-30589', 'bare CR', bytes('bare CR in a value', 'bare CR after a field')),
-  held('CVE-2025-23167', 'CR before the end of the head', bytes('CR before the end of the head')),
-  none('CVE-2023-44487', 'rapid reset', NO_HTTP2, bytes('the HTTP/2 preface')),
-  none('CVE-2024-27983', 'CONTINUATION', NO_HTTP2),
-  none('CVE-2025-23085', 'no GOAWAY', NO_HTTP2),
-  none('CVE-2025-59465', 'malformed HEADERS', NO_HTTP2),
-  none('CVE-2025-59466', 'stack overflow under async hooks', 'no AsyncLocalStorage in the gateway'),
-  held('CVE-2026-21637', 'a throw in SNICallback', tls('for a name of %s is refused or the first, and nothing breaks')),
-  held(
-    'CVE-2026-21710',
-    'a header named __proto__',
-    bytes('__proto__ as a field', 'a trailer __proto__ is never merged'),
-  ),
-  none(
-    'CVE-2026-21713',
-    'HMAC compared in variable time',
-    'secrets are compared with timingSafeEqual, keys are looked up by their hash',
-    apiKeys('%s does not'),
-  ),
-  none('CVE-2026-21714', 'WINDOW_UPDATE', NO_HTTP2),
-  held('CVE-2026-21717', 'hash collisions', api('as many query parameters as are allowed are matched in bounded time')),
-];
-
-const UNDICI: readonly Row[] = [
-  held(
-    'CVE-2022-31150, 2022-35948, 2023-23936',
-    'line ends in what is sent',
-    paths('with encoded line ends is refused or keeps them encoded: no field is made of it'),
-  ),
-  held('CVE-2022-35949', 'a path that names a host', paths('never chooses the upstream: %s')),
-  held('CVE-2023-24807', 'spaces in values', bytes('fourteen thousand spaces around a value')),
-  held('CVE-2023-45143, 2024-24758, 2024-30260', 'redirects', answers('a redirection is the client’s to follow')),
-  held(
-    'CVE-2025-47279',
-    'bad certificates',
-    upstreamTls('leaves no connection behind when it fails to, a hundred times'),
-  ),
-  none('CVE-2026-22036', 'chains of Content-Encoding', NO_COMPRESSION),
-  held('CVE-2026-1525', 'lengths in two cases', bytes('two different content-lengths', 'two equal content-lengths')),
-  held('CVE-2026-1527', 'line ends in Upgrade', bytes('CR in Upgrade')),
-  none('CVE-2026-1526, 1528, 2229, 9675, 12151', 'WebSocket client', NO_WEBSOCKET),
-  none('CVE-2026-2581', 'coalescing', NO_CACHE),
-  none('CVE-2026-9678, 13697', 'Cache-Control: private', NO_CACHE),
-  held('CVE-2026-9679', 'decoded cookies', identity('that are encoded stay encoded')),
-  none(
-    'CVE-2026-9697',
-    'TLS through a SOCKS proxy',
-    OWN_CLIENT,
-    upstreamTls('that cannot prove who it is gets nothing: %s'),
-  ),
-  none('CVE-2026-6734', 'undici itself', OWN_CLIENT),
-];
-
-const FASTIFY: readonly Row[] = [
-  held('CVE-2022-39288', 'Content-Type', identity('goes on byte for byte, whatever its Content-Type says: %.40s')),
-  held(
-    'CVE-2025-32442, 2026-25223, 33806, 3419',
-    'two readings of Content-Type',
-    types('that is not exactly one media type is none: %j'),
-  ),
-  held('CVE-2026-25224', 'no back-pressure', clients('twenty that stall in a download are not read ahead for')),
-  held(
-    'CVE-2026-3635',
-    'X-Forwarded-Proto believed',
-    identity('a condition does not see what the upstream will not: %s'),
-  ),
-  held('reply-from CVE-2021-21321, 21322', 'climbing out of a prefix', EVERY_SPELLING),
-  held('reply-from CVE-2023-51701, 2025-66415', 'bodies written anew', identity('goes on byte for byte')),
-  held('http-proxy CVE-2026-33805', 'Connection strips what was added', OWN_FIELDS_STAY),
-  held('middie CVE-2026-2880, express 22037, 33807, 33808, 6556', 'two readings of a path', EVERY_SPELLING),
-  held('static CVE-2026-6414', '%2F decoded late', paths('that hides a separator or a control byte is refused: %s')),
-  none(
-    'find-my-way CVE-2024-45813, path-to-regexp 45296',
-    'slow patterns',
-    NO_PATH_LIBRARY,
-    limits('that would backtrack'),
-  ),
-  held(
-    'fast-jwt CVE-2023-48223, 2026-34950',
-    'confused algorithms',
-    forged('the public key as a secret', 'in PEM after spaces'),
-  ),
-  held('fast-jwt CVE-2025-30144', 'a list of issuers', forged('a list with the right one')),
-  held('fast-jwt CVE-2026-44351', 'empty secrets', forged('a secret', 'the file that the token names')),
-  held('fast-jwt GHSA-hm7r-c7qw-ghp6', 'crit', forged('critical')),
-  held('fast-jwt GHSA-rp9m-7r4c-75qg', 'cached claims', keys('is another as soon as one letter is')),
-  held(
-    'rate-limit',
-    'spoofable keys',
-    fields('a stranger’s claim is replaced by ours: %s'),
-    rates('is an address, however it is written'),
-  ),
-  none('ws CVE-2024-37890', 'upgrades with many fields', NO_WEBSOCKET, bytes('2001 fields')),
-  held('http-proxy-middleware CVE-2024-21536', 'odd paths end the process', EVERY_SPELLING),
-];
-
-const GATEWAYS: readonly Row[] = [
-  held('Traefik CVE-2024-45410', 'Connection strips X-Forwarded-*', OWN_FIELDS_STAY),
-  held(
-    'Traefik CVE-2024-28869',
-    'a GET without its body',
-    hostile('a GET that announces a body and sends none is cut too'),
-  ),
-  held('Traefik CVE-2025-32431, 47952, 66490', 'paths past the middleware', EVERY_SPELLING),
-  held('Traefik CVE-2026-48020, 65600', 'climbing after a rewrite', paths('is not reached through a rewrite: %s')),
-  held('Caddy CVE-2026-27587, 27588', 'case of hosts', limits('are told apart whatever their spelling: %s')),
-  held(
-    'Kong CVE-2020-11710',
-    'open admin server',
-    admin('lets anybody ask whether it lives and is ready, and nothing else'),
-  ),
-  held('Kong CVE-2021-27306', 'tokens', forged('are enough of them, and none is there twice')),
-  none('APISIX CVE-2020-13945, 2021-45232', 'default credentials', 'there is none: no token, no access off loopback'),
-  held('APISIX CVE-2021-43557', 'raw targets', EVERY_SPELLING),
-  none('APISIX CVE-2022-24112', 'batched requests', 'requests are not batched'),
-  held(
-    'APISIX CVE-2022-29266',
-    'secrets in errors',
-    identity('holds one valid line for each request'),
-    throws('in its %s'),
-  ),
-  held(
-    'APISIX CVE-2024-32638, 2026-31908, 39998',
-    'forwarded authentication',
-    gatekeeper('cannot be spoken for by a client when it says nothing'),
-  ),
-  held(
-    'APISIX CVE-2025-46647, 2026-44087',
-    'issuers mixed up',
-    logins('takes no answer in the name of another issuer'),
-    forged('several issuers'),
-    identity('is not taken from a stranger: %s'),
-  ),
-  held('APISIX CVE-2026-39999, 49230, 49872', 'confused algorithms', forged('the public key as a secret', 'structure')),
-  held(
-    'Envoy CVE-2019-9900, 9901, 2021-29492, 32779',
-    'NUL, %2F, #',
-    bytes('a NUL in a value', 'a fragment in the target'),
-  ),
-  held(
-    'Envoy CVE-2021-32777, 2026-26308',
-    'one of many values',
-    identity('a condition sees all values of a repeated field: %j'),
-  ),
-  held(
-    'Envoy CVE-2022-21654, nginx 2025-23419',
-    'resumed sessions',
-    tls('resumed with %s is as good on its own listener, and nothing elsewhere'),
-  ),
-  held('Envoy CVE-2023-27487, 2024-45806', 'internal fields', fields('what only the gateway may say is taken')),
-  held('Envoy CVE-2024-45808', 'log injection', identity('holds one valid line for each request')),
-  held('Envoy CVE-2026-26311, 47221', 'work after a reset', hostile('leaves nothing behind, forty times: %s')),
-  held('Envoy CVE-2026-47774, 48044, 48042', 'cookies, bombs, depth', identity('of a thousand pairs')),
-  held('Envoy CVE-2026-47775', 'padding oracles', logins('is refused alike, whatever is wrong with it')),
-  held(
-    'HAProxy CVE-2021-40346, 2023-25725, 40225, 45539',
-    'empty names, lengths, #',
-    bytes('an empty name', 'an empty length'),
-  ),
-  none('HAProxy CVE-2026-33555', 'END_STREAM without a body', NO_HTTP2),
-  none('nginx CVE-2026-42926', 'injection into HTTP/2', NO_HTTP2),
-  held(
-    'nginx CVE-2026-42945, 9256',
-    'captures',
-    paths('is captured and written by a regex rewrite without being decoded: %s'),
-  ),
-  none('Pingora CVE-2025-4366', 'hits with unread bodies', NO_CACHE, bytes('HEAD whose body is a request')),
-  held(
-    'Pingora CVE-2026-2833',
-    'bytes before the 101',
-    fields('a WebSocket handshake that the upstream answers with 200'),
-  ),
-  held('Pingora CVE-2026-2835', 'HTTP/1.0', bytes('chunked in HTTP/1.0 with keep-alive', 'both framings in HTTP/1.0')),
-  none('Pingora CVE-2026-2836', 'cache keys', NO_CACHE),
-  held(
-    'Apache CVE-2023-25690',
-    'line ends in a rewrite',
-    paths('that would inject or climb through a capture never does: %s'),
-  ),
-  held('Next.js CVE-2025-29927', 'internal fields', fields('what only the gateway may say is taken')),
-  none('CVE-2019-9511…9518, 2023-44487, 2025-8671', 'floods of HTTP/2', NO_HTTP2),
-];
-
-export const CVES = { 'Node.js': NODE, undici: UNDICI, 'Fastify and plugins': FASTIFY, 'Other gateways': GATEWAYS };

@@ -78,14 +78,17 @@ beforeAll(async () => {
   metrics = async () => (await fetch(`http://127.0.0.1:${gateway.adminPort}/metrics`)).text();
 });
 
-it.each(['hook', 'hook, nothing', 'done', 'layer', 'edit', 'answer'])('in its %s: 500 for that request alone', async (where) => {
-  const both = await Promise.all([send(where), send('nowhere')]);
-  expect(both.map(({ status }) => status)).toEqual([500, 200]);
-  expect(both[0].field('content-type')).toMatch(/^application\/problem\+json/);
-  expect(both[0].field('proxy-status')).toMatch(/error=proxy_internal_error/);
-  expect(both[0].text()).not.toMatch(/canary-secret|TypeError|\.ts/);
-  expect((await send('nowhere')).status).toBe(200);
-});
+it.each(['hook', 'hook, nothing', 'done', 'layer', 'edit', 'answer'])(
+  'in its %s: 500 for that request alone',
+  async (where) => {
+    const both = await Promise.all([send(where), send('nowhere')]);
+    expect(both.map(({ status }) => status)).toEqual([500, 200]);
+    expect(both[0].field('content-type')).toMatch(/^application\/problem\+json/);
+    expect(both[0].field('proxy-status')).toMatch(/error=proxy_internal_error/);
+    expect(both[0].text()).not.toMatch(/canary-secret|TypeError|\.ts/);
+    expect((await send('nowhere')).status).toBe(200);
+  },
+);
 
 it('at the end of a request: its client has had the answer', async () => {
   expect((await send('end')).status).toBe(200);
