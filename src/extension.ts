@@ -81,7 +81,7 @@ export interface PluginDefinition<Options = never, Made extends Concern | Promis
   pools?(options: Options): readonly string[];
   /** URLs of documents that these options need (keys of an issuer): the control plane fetches them and keeps them fresh. */
   documents?(options: Options): readonly string[];
-  /** The concern is on this route although the route does not name it; `create` then gets undefined. */
+  /** The concern is on this route although the route does not name it, or turns it off; `create` gets that then. */
   implied?(route: RouteConfig, config: Config): boolean;
   /** What it counts, by route. */
   readonly counters?: readonly CounterSpec[];

@@ -7,25 +7,29 @@ import { identityTokens } from './identity-tokens.ts';
 import type { AuthMethod } from './method.ts';
 import { METHODS } from './methods.ts';
 import type { AuthConfig } from './schema.ts';
+import { sessionCookies, withholdSessions } from './session-cookies.ts';
 
 const COUNTER = 'aya_auth_requests_total';
 
-export default definePlugin<AuthConfig, Promise<Concern>>({
+export default definePlugin<AuthConfig | false | undefined, Promise<Concern>>({
   name: 'auth',
   phase: 'authenticate',
   counters: [
     { name: COUNTER, help: 'Requests to routes with auth, by what came of it.', label: 'outcome', values: OUTCOMES },
   ],
 
+  /** Elsewhere it only keeps session cookies from upstreams. */
+  implied: (_route, config) => sessionCookies(config).length > 0,
+
   resolve(config, files) {
     const resolved = methodsOf(config).flatMap(([method, options]) =>
       method.resolve === undefined ? [] : [[method.name, within(method.name, () => method.resolve!(options, files))]],
     );
-    return { ...config, ...(Object.fromEntries(resolved) as Partial<AuthConfig>) };
+    return { ...config, ...Object.fromEntries(resolved) } as AuthConfig;
   },
   check(config, route, pools) {
     const used = methodsOf(config);
-    if (used.length === 0) return [{ path: [], message: `names no method: give it one of ${NAMES.join(', ')}` }];
+    if (used.length === 0 && config !== false) return [{ path: [], message: `names no method: give it one of ${NAMES.join(', ')}` }];
     return used.flatMap(([method, options]) => below(method.name, method.check?.(options, route, pools) ?? []));
   },
   checkGateway: (config, gateway) =>
@@ -34,6 +38,8 @@ export default definePlugin<AuthConfig, Promise<Concern>>({
   documents: (config) => methodsOf(config).flatMap(([method, options]) => method.documents?.(options) ?? []),
 
   async create(config, context) {
+    const sessions = sessionCookies(context.config);
+    if (config === undefined || config === false) return onlyWithholding(sessions);
     const made = methodsOf(config).map(([method, options]) => method.create(options, context));
     const gate = new Gate({
       methods: await Promise.all(made),
@@ -45,15 +51,29 @@ export default definePlugin<AuthConfig, Promise<Concern>>({
         Counter
       >,
     });
-    return { onRequest: (exchange, reply, done) => gate.admit(exchange, reply, done) };
+    return {
+      onRequest(exchange, reply, done) {
+        if (sessions.length > 0) withholdSessions(exchange, sessions);
+        gate.admit(exchange, reply, done);
+      },
+    };
   },
 });
+
+function onlyWithholding(sessions: readonly string[]): Concern {
+  return {
+    onRequest(exchange, _reply, done) {
+      withholdSessions(exchange, sessions);
+      done();
+    },
+  };
+}
 
 const NAMES = METHODS.map(({ name }) => name);
 
 /** The methods that a route names, with their options. */
-function methodsOf(config: AuthConfig | false): [AuthMethod<unknown>, unknown][] {
-  if (config === false) return [];
+function methodsOf(config: AuthConfig | false | undefined): [AuthMethod<unknown>, unknown][] {
+  if (config === false || config === undefined) return [];
   const written = config as unknown as Readonly<Record<string, unknown>>;
   return METHODS.filter(({ name }) => written[name] !== undefined).map((method) => [
     method as AuthMethod<unknown>,

@@ -27,8 +27,8 @@ export default definePlugin<RateLimitConfig | false | undefined, Promise<Concern
 
   /** Consumers and groups may have limits of their own; those of a store may come at any time. */
   implied(route, { gateway, consumers }) {
-    const { auth } = route as { auth?: unknown };
-    if (auth === undefined || auth === false) return false;
+    const { auth, rateLimit } = route as { auth?: unknown; rateLimit?: unknown };
+    if (auth === undefined || auth === false || rateLimit === false) return false;
     const { store } = gateway as { store?: unknown };
     const owners = [...consumers, ...Object.values(gateway.groups)];
     return (store !== undefined && store !== 'memory') || owners.some(({ rateLimit }) => rateLimit !== undefined);

@@ -97,7 +97,7 @@ async function compileConcerns(route: RouteConfig, row: number, parts: RuleParts
   };
   const settings = route as unknown as Readonly<Record<string, unknown>>;
   const isOn = ({ name, implied }: AnyPlugin) =>
-    settings[name] === undefined ? implied?.(route, config) === true : settings[name] !== false;
+    settings[name] === undefined || settings[name] === false ? implied?.(route, config) === true : true;
   return Promise.all(context.plugins.filter(isOn).map((plugin) => plugin.create(settings[plugin.name], pluginContext)));
 }
 

@@ -26,7 +26,6 @@ import {
   OWN_FIELDS_STAY,
   paths,
   rates,
-  secrets,
   throws,
   tls,
   types,

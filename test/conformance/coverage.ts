@@ -5,7 +5,6 @@
  */
 
 import {
-  admin,
   answers,
   api,
   apiKeys,

@@ -63,7 +63,6 @@ export class OidcAuthenticator implements Authenticator {
   intercept(exchange: Exchange, reply: FastifyReply): boolean {
     const browsers = this.#browsers;
     if (browsers === undefined) return false;
-    browsers.cookies.withhold(exchange);
     if (!this.#options.login || exchange.method !== 'GET' || !exchange.path.startsWith(this.#options.path)) {
       return false;
     }

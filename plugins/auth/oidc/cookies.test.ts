@@ -1,7 +1,6 @@
-/** What browsers are asked to keep, by the way they came, and what of it goes on. */
+/** What browsers are asked to keep, by the way they came. */
 import { describe, expect, it } from 'vitest';
 import { RequestView } from '../../../src/data/match/request-view.ts';
-import type { UpstreamRequest } from '../../../src/data/dispatch.ts';
 import { Cookies } from './cookies.ts';
 import type { CookieOptions } from './schema.ts';
 
@@ -16,10 +15,8 @@ const OPTIONS: CookieOptions = {
 function asked(scheme: 'http' | 'https', cookie = '') {
   const fields = cookie === '' ? [] : ['Cookie', cookie];
   const view = new RequestView('GET', 'shop.example.com', '/', '', fields, '127.0.0.1');
-  const upstream = { target: '/', fields: [...fields] } as unknown as UpstreamRequest;
   return {
     scheme,
-    upstream,
     cookie: (name: string) => view.cookie(name),
     header: (name: string) => view.header(name),
   };
@@ -73,20 +70,5 @@ describe('a session cookie', () => {
         .every((line) => line.includes('Max-Age=0')),
     ).toBe(true);
     expect(cookies().clear(before)).toHaveLength(3);
-  });
-});
-
-describe('an upstream', () => {
-  it('gets the other cookies only', () => {
-    const names = [
-      'aya-session',
-      'aya-session.1',
-      'aya-session.login.abc',
-      '__Host-aya-session',
-      '__Secure-aya-session.3',
-    ];
-    const request = asked('http', [...names.map((name) => `${name}=x`), 'aya-sessions=1', 'b=2'].join('; '));
-    cookies().withhold(request);
-    expect(request.upstream.fields).toEqual(['Cookie', 'aya-sessions=1; b=2']);
   });
 });

@@ -4,7 +4,6 @@
  */
 import type { Exchange } from '../../../src/data/exchange.ts';
 import { parseCookies } from '../../../src/data/match/request-view.ts';
-import { withholdCookie } from '../../../src/data/withhold.ts';
 import type { CookieOptions } from './schema.ts';
 
 /** Of a part; with its name and attributes it stays below 4096 (RFC 6265 §6.1). */
@@ -16,9 +15,8 @@ const MOST_LOGINS = 5;
 
 /** `2.eyJhbG…` */
 const FIRST_PART = /^([1-9])\.([\w.-]+)$/;
-const PREFIX = /^(?:__Host-|__Secure-)/;
 
-type Asked = Pick<Exchange, 'scheme' | 'cookie' | 'header' | 'upstream'>;
+type Asked = Pick<Exchange, 'scheme' | 'cookie' | 'header'>;
 
 export class Cookies {
   readonly #options: CookieOptions;
@@ -83,16 +81,6 @@ export class Cookies {
 
   clearLogin(exchange: Asked, state: string): string[] {
     return [this.#cookie(exchange, this.#loginName(exchange, state), '', 0)];
-  }
-
-  /** Upstreams get none of it, by whatever prefix it came. */
-  withhold(exchange: Asked): void {
-    const { name } = this.#options;
-    if (exchange.header('cookie')?.includes(name) !== true) return;
-    for (const sent of namesOf(exchange)) {
-      const plain = sent.replace(PREFIX, '');
-      if (plain === name || plain.startsWith(`${name}.`)) withholdCookie(exchange.upstream, sent);
-    }
   }
 
   #clearParts(exchange: Asked, from: number): string[] {

@@ -67,6 +67,7 @@ beforeAll(async () => {
             csrf: {},
           },
           { name: 'free', match: { path: '/free' }, pool: 'orders' },
+          { name: 'off', match: { path: '/off' }, pool: 'orders', auth: false },
         ],
       },
     },
@@ -388,6 +389,12 @@ describe('a session', () => {
     const browser = await loggedIn();
     const { body } = await browser.visit(at('/open/1'), { authorization: 'Basic eDp5' });
     expect(fieldsOf(body)).not.toHaveProperty('cookie');
+  });
+
+  it.each(['/free', '/off'])('is withheld also where nobody asks who comes: %s', async (path) => {
+    const browser = await loggedIn();
+    browser.jar(gateway.url).set('theme', 'dark');
+    expect(fieldsOf((await browser.visit(at(path))).body).cookie).toBe('theme=dark');
   });
 
   it.each([

@@ -1,0 +1,21 @@
+/** Sessions stay between browsers and the gateway. */
+import { expect, it } from 'vitest';
+import type { UpstreamRequest } from '../../src/data/dispatch.ts';
+import { RequestView } from '../../src/data/match/request-view.ts';
+import { withholdSessions } from './session-cookies.ts';
+
+it('an upstream gets the other cookies only', () => {
+  const names = [
+    'aya-session',
+    'aya-session.1',
+    'aya-session.login.abc',
+    '__Host-aya-session',
+    '__Secure-aya-session.3',
+    'shop',
+  ];
+  const fields = ['Cookie', [...names.map((name) => `${name}=x`), 'aya-sessions=1', 'b=2'].join('; ')];
+  const view = new RequestView('GET', 'shop.example.com', '/', '', fields, '127.0.0.1');
+  const upstream = { target: '/', fields: [...fields] } as unknown as UpstreamRequest;
+  withholdSessions({ view, upstream }, ['aya-session', 'shop']);
+  expect(upstream.fields).toEqual(['Cookie', 'aya-sessions=1; b=2']);
+});
