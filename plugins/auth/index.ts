@@ -29,7 +29,8 @@ export default definePlugin<AuthConfig | false | undefined, Promise<Concern>>({
   },
   check(config, route, pools) {
     const used = methodsOf(config);
-    if (used.length === 0 && config !== false) return [{ path: [], message: `names no method: give it one of ${NAMES.join(', ')}` }];
+    if (used.length === 0 && config !== false)
+      return [{ path: [], message: `names no method: give it one of ${NAMES.join(', ')}` }];
     return used.flatMap(([method, options]) => below(method.name, method.check?.(options, route, pools) ?? []));
   },
   checkGateway: (config, gateway) =>
