@@ -83,6 +83,11 @@ export interface PluginDefinition<Options = never, Made extends Concern | Promis
   documents?(options: Options): readonly string[];
   /** The concern is on this route although the route does not name it, or turns it off; `create` gets that then. */
   implied?(route: RouteConfig, config: Config): boolean;
+  /**
+   * What a route that has options of its own takes over from `defaults`; without this all that it does not say itself.
+   * What widens a guard must stand where it guards.
+   */
+  readonly inherits?: readonly string[];
   /** What it counts, by route. */
   readonly counters?: readonly CounterSpec[];
   /** Compiles the options of one route. Runs on every thread, when a generation is built. */

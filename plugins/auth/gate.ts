@@ -1,5 +1,6 @@
 /** Asks who a request is: the first method whose credential it carries decides. One for each route. */
 import type { FastifyReply } from 'fastify';
+import { networkOf } from '../../src/data/client-network.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import type { Principal } from '../../src/data/principal.ts';
 import { GatewayError } from '../../src/errors.ts';
@@ -58,19 +59,26 @@ export class Gate {
 
   admit(exchange: Exchange, reply: FastifyReply, done: Done): void {
     for (const method of this.#methods) if (method.intercept?.(exchange, reply) === true) return;
+    for (const method of this.#methods) method.withhold?.(exchange);
     const method = this.#methods.find((each) => each.carries(exchange));
     if (method === undefined) return this.#nobody(exchange, reply, done);
     const { failures } = this.#parts;
     if (failures === undefined) return this.#ask(method, exchange, reply, done);
     // Whoever has guessed too often is not heard, right or wrong: else the answer would tell.
-    failures.take(exchange.clientAddress, 0, (verdict) => {
+    failures.take(networkOf(exchange.clientAddress), 0, (verdict) => {
       if (verdict.remaining >= 1) this.#ask(method, exchange, reply, done);
       else this.#block(verdict.resetMs, done);
     });
   }
 
   #ask(method: Authenticator, exchange: Exchange, reply: FastifyReply, done: Done): void {
-    const outcome = method.authenticate(exchange, (later) => this.#decide(later, method, exchange, reply, done));
+    let outcome: Principal | Refusal | undefined;
+    try {
+      outcome = method.authenticate(exchange, (later) => this.#decide(later, method, exchange, reply, done));
+    } catch (error) {
+      // A bug. Where the store was asked before, nobody is above us, and the thread would end.
+      return done(error instanceof Error ? error : new Error(String(error)));
+    }
     if (outcome !== undefined) this.#decide(outcome, method, exchange, reply, done);
   }
 
@@ -112,7 +120,7 @@ export class Gate {
     const { reason, retryAfterSeconds } = refusal;
     counters[reason].increment();
     // A token that ran out is no guess.
-    if (reason === 'invalid') failures?.take(exchange.clientAddress, 1, () => {});
+    if (reason === 'invalid') failures?.take(networkOf(exchange.clientAddress), 1, () => {});
     if (reason === 'expired' && this.#invited(exchange, reply)) return;
     if (refusal.answer !== undefined) return passOn(refusal.answer, reply);
     const challenge = reason === 'unavailable' ? undefined : (refusal.challenge ?? method.challenge);
@@ -146,7 +154,12 @@ export class Gate {
 function passOn({ status, fields, body }: RefusalAnswer, reply: FastifyReply): void {
   void reply.code(status);
   for (let at = 0; at < fields.length; at += 2) {
-    if (fields[at]!.toLowerCase() !== 'content-length') void reply.header(fields[at]!, fields[at + 1]!);
+    const name = fields[at]!.toLowerCase();
+    const value = fields[at + 1]!;
+    if (name === 'content-length') continue;
+    // Of Set-Cookie alone Fastify keeps several by itself.
+    const before = name === 'set-cookie' ? undefined : reply.getHeader(name);
+    void reply.header(name, before === undefined ? value : [before, value].flat().map(String));
   }
   void reply.send(body);
 }

@@ -14,6 +14,7 @@ import { assemble } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import type { IdentityTokenConfig } from '../../src/config/schema.ts';
 import type { Principal } from '../../src/data/principal.ts';
+import { tellUpstream } from './identity.ts';
 import { IdentityTokens } from './identity-tokens.ts';
 
 const SECRET = 'a-secret-of-thirty-two-bytes-or-more';
@@ -199,4 +200,14 @@ it('is made anew when half its life is over, or the clock has gone back, and for
   const before = signed;
   tokens.about(caller('ada'));
   expect(signed).toBe(before + 1);
+});
+
+it('a name of nothing but spaces costs no more than another', () => {
+  const fields: string[] = [];
+  const sub = `a${' '.repeat(200_000)}b `;
+  tellUpstream(
+    { method: 'jwt', subject: sub, consumer: undefined, groups: [], scopes: [], claims: {}, ambient: false },
+    fields,
+  );
+  expect(fields[1]).toBe(`${sub.slice(0, -1)}%20`);
 });

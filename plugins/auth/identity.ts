@@ -19,5 +19,6 @@ function fieldText(text: string, rest = OTHERS): string {
   return text.toWellFormed().replace(rest, encodeURIComponent);
 }
 
-const OTHERS = /^ +|[^ -$&-~]+| +$/g;
+// Looking behind keeps long runs of spaces linear: each is tried from its start alone.
+const OTHERS = /^ +|[^ -$&-~]+|(?<! ) +$/g;
 const OTHERS_IN_LIST = /[^!-$&-+\--~]+/g;

@@ -14,6 +14,7 @@ const COUNTER = 'aya_auth_requests_total';
 export default definePlugin<AuthConfig | false | undefined, Promise<Concern>>({
   name: 'auth',
   phase: 'authenticate',
+  inherits: ['failures'],
   counters: [
     { name: COUNTER, help: 'Requests to routes with auth, by what came of it.', label: 'outcome', values: OUTCOMES },
   ],

@@ -31,8 +31,13 @@ export interface Authenticator {
   /** Whether the request brings a credential of this kind, good or bad. Reads only. */
   carries(exchange: Exchange): boolean;
   /**
-   * Who it is, or why nobody. At once where that can be told, else undefined, and `later` is called exactly once. Takes
-   * the credential out of what goes on, unless the upstream is to have it. Must not throw.
+   * Takes out of what goes on what is between client and gateway, unless the upstream is to have it: credentials, good or
+   * bad, and what only the gateway may say. Asked of all methods of a route, whichever decides.
+   */
+  withhold?(exchange: Exchange): void;
+  /**
+   * Who it is, or why nobody. At once where that can be told, else undefined, and `later` is called exactly once. Must
+   * not throw.
    */
   authenticate(exchange: Exchange, later: (outcome: Principal | Refusal) => void): Principal | Refusal | undefined;
   /** Answers requests that are the method's own: the way back from a login, a logout. @returns whether it did. */

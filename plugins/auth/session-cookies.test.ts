@@ -19,3 +19,11 @@ it('an upstream gets the other cookies only', () => {
   withholdSessions({ view, upstream }, ['aya-session', 'shop']);
   expect(upstream.fields).toEqual(['Cookie', 'aya-sessions=1; b=2']);
 });
+
+it('not even where the cookies come in several fields', () => {
+  const fields = ['Cookie', 'a=1', 'cookie', 'aya-session=x; b=2'];
+  const view = new RequestView('GET', 'shop.example.com', '/', '', fields, '127.0.0.1');
+  const upstream = { target: '/', fields: [...fields] } as unknown as UpstreamRequest;
+  withholdSessions({ view, upstream }, ['aya-session']);
+  expect(upstream.fields).toEqual(['Cookie', 'a=1', 'cookie', 'b=2']);
+});

@@ -4,7 +4,6 @@
  */
 import type { Config } from '../../src/config/schema.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
-import { parseCookies } from '../../src/data/match/request-view.ts';
 import { withholdCookie } from '../../src/data/withhold.ts';
 import type { AuthConfig } from './schema.ts';
 
@@ -31,13 +30,8 @@ export function withholdSessions(
   { view, upstream }: Pick<Exchange, 'view' | 'upstream'>,
   names: readonly string[],
 ): void {
-  const field = view.header('cookie');
-  if (field === undefined) return;
-  for (const name of names) {
-    if (!field.includes(name)) continue;
-    for (const sent of parseCookies(field).keys()) {
-      const plain = sent.replace(PREFIX, '');
-      if (plain === name || plain.startsWith(`${name}.`)) withholdCookie(upstream, sent);
-    }
+  for (const sent of view.cookies.keys()) {
+    const plain = sent.replace(PREFIX, '');
+    if (names.some((name) => plain === name || plain.startsWith(`${name}.`))) withholdCookie(upstream, sent);
   }
 }

@@ -83,7 +83,7 @@ export function interpretRoutes(
   dir: string,
   language: Language,
 ): Interpreted<RouteFile> {
-  const written = withDefaults(document.value, defaults);
+  const written = withDefaults(document.value, defaults, language.plugins);
   const invalid = validate(language.checkRouteFile, written, document);
   if (invalid.length > 0) return { problems: invalid };
   const { pools = {}, routes = [] } = written as {
@@ -114,9 +114,22 @@ function unlessWrong<Meaning>(meaning: Meaning, problems: readonly Problem[]): I
   return problems.some(isError) ? { problems } : { meaning, problems };
 }
 
-function withDefaults(file: unknown, defaults: unknown): unknown {
+function withDefaults(file: unknown, defaults: unknown, plugins: readonly AnyPlugin[]): unknown {
   if (!isObject(file) || !Array.isArray(file.routes)) return file;
-  return { ...file, routes: file.routes.map((route: unknown) => (isObject(route) ? merge(defaults, route) : route)) };
+  const complete = (route: unknown) => (isObject(route) ? merge(inherited(defaults, route, plugins), route) : route);
+  return { ...file, routes: file.routes.map(complete) };
+}
+
+/** What of the defaults lies under the route: of some plugins not all, once the route has options of its own. */
+function inherited(defaults: unknown, route: Record<string, unknown>, plugins: readonly AnyPlugin[]): unknown {
+  if (!isObject(defaults)) return defaults;
+  const left = { ...defaults };
+  for (const { name, inherits } of plugins) {
+    const under = left[name];
+    if (inherits === undefined || route[name] === undefined || !isObject(under)) continue;
+    left[name] = Object.fromEntries(Object.entries(under).filter(([key]) => inherits.includes(key)));
+  }
+  return left;
 }
 
 // --- the form that the code sees -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import { child, type Document } from './document.ts';
 import { isObject } from './merge.ts';
 import { didYouMean } from './nearest.ts';
 import type { Problem } from './problem.ts';
+import { SECRET_NAME } from './redact.ts';
 import type { JsonSchema } from './user-schema.ts';
 import { describe, describeValue, rewritten } from './wording.ts';
 
@@ -115,12 +116,29 @@ function tell(fault: Fault, document: Document, at: string): Problem {
   }
   const place = document.valueAt(at);
   if (SHAPE.has(keyword)) {
-    const message = `expected ${describe(parentSchema)}, got ${describeValue(data)}`;
-    return document.error(place, message, rewritten(parentSchema, data));
+    const expected = `expected ${describe(parentSchema)}`;
+    const hint = rewritten(parentSchema, data);
+    if (!isSecret(at)) return document.error(place, `${expected}, got ${describeValue(data)}`, hint);
+    const isToQuote = hint !== undefined && typeof data !== 'string';
+    return document.error(place, `${expected}, got ${kindOf(data)}`, isToQuote ? 'put it in quotes?' : undefined);
   }
   const bound = BOUNDS[keyword]?.(Number(params.limit));
   if (bound === undefined) return document.error(place, fault.message ?? 'is not valid');
   return document.error(place, `expected ${bound}, got ${amountOf(data)}`);
+}
+
+/** What was written there may be a password in the place of its hash: it is not repeated in any log. */
+function isSecret(at: string): boolean {
+  const [name = ''] = at
+    .split('/')
+    .filter((step) => !/^\d+$/.test(step))
+    .slice(-1);
+  return SECRET_NAME.test(name) || name === 'sha256';
+}
+
+function kindOf(data: unknown): string {
+  if (typeof data === 'string') return 'text';
+  return typeof data === 'number' ? 'a number' : describeValue(data);
 }
 
 const BOUNDS: Readonly<Record<string, (limit: number) => string>> = {

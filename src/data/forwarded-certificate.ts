@@ -8,7 +8,10 @@ import { describeCertificate, type ClientCertificate, type SubjectAltName } from
 import type { RequestHead } from './head.ts';
 
 /** @returns undefined when the proxy names none. @throws GatewayError when what it says cannot be read with certainty. */
-export function forwardedCertificate({ clientCert, xfcc }: RequestHead): ClientCertificate | undefined {
+export function forwardedCertificate({
+  clientCert,
+  xfcc,
+}: Partial<Pick<RequestHead, 'clientCert' | 'xfcc'>>): ClientCertificate | undefined {
   if (clientCert !== undefined) return fromClientCert(clientCert);
   return xfcc === undefined ? undefined : fromXfcc(xfcc);
 }

@@ -9,6 +9,18 @@ export function withholdField({ fields }: UpstreamRequest, name: string): void {
   }
 }
 
+/**
+ * Fields of these names, and those that services take for them which map all but letters and digits to one character (CGI).
+ * @param plain as `plainName` gives them.
+ */
+export function withholdLike({ fields }: UpstreamRequest, plain: ReadonlySet<string>): void {
+  for (let at = fields.length - 2; at >= 0; at -= 2) {
+    if (plain.has(plainName(fields[at]!))) fields.splice(at, 2);
+  }
+}
+
+export const plainName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+
 /** Every cookie of that name; the others stay as they were sent. */
 export function withholdCookie({ fields }: UpstreamRequest, name: string): void {
   for (let at = fields.length - 2; at >= 0; at -= 2) {

@@ -12,7 +12,8 @@ const exchange = {
   path: '/orders/7',
   search: 'q=a&q=b&empty',
   clientAddress: '10.0.0.7',
-  req: { rawHeaders: ['X-Plan', 'gold', 'x-plan', 'blue', 'Accept', 'text/html'] },
+  head: { visible: ['X-Plan', 'gold', 'x-plan', 'blue', 'Accept', 'text/html'] },
+  req: { rawHeaders: ['X-Aya-Consumer', 'root', 'X-Plan', 'gold', 'x-plan', 'blue', 'Accept', 'text/html'] },
 } as unknown as Exchange;
 
 const facts: Facts = {
@@ -56,6 +57,7 @@ describe('an expression', () => {
     'route.name == "orders" && request.client == "10.0.0.7" && request.scheme == "https"',
     'request.path.matches("^/orders/[0-9]+$")',
     '"matches(" != r"matches\\(" && "it matches".contains("matches")',
+    '!("x-aya-consumer" in request.headers)',
     'now.getHours("Europe/Berlin") == 9',
   ])('is true of this request: %s', (source) => {
     expect(compileExpression(source, 'bool')(facts)).toBe(true);
@@ -97,6 +99,33 @@ describe('what an expression costs', () => {
     expect(faultOf('principal.groups.filter(a, principal.scopes.exists(b, a == b)).size() > 0').message).toMatch(
       /inside another/,
     );
+  });
+
+  it('is bounded: no names for texts that double with each', () => {
+    expect(faultOf('cel.bind(a, request.path + request.path, a.size() > 0)').message).toMatch(/'bind'/);
+  });
+
+  it.each([
+    'request.path.matches // why\n ("^(a+)+$")',
+    "// don't\nrequest.path.matches('^(a+)+$') // don't",
+    "R'\\' != request.host && request.path.matches('^(a+)+$') && 'x' != 'y'",
+    'request.path\n.matches\t(r"^(a+)+$")',
+  ])('is bounded: a pattern is found however it is written: %s', (source) => {
+    let expression: Expression;
+    try {
+      expression = compileExpression(source, 'bool');
+    } catch (error) {
+      return expect(error).toBeInstanceOf(ExpressionFault);
+    }
+    const long = { ...exchange, path: `${'a'.repeat(2_000)}!` } as Exchange;
+    expect(expression({ ...facts, request: new RequestFacts(long) })).toBe(false);
+  });
+
+  it('reads the query once, however often it is asked', () => {
+    const many = Array.from({ length: 2_000 }, (_, at) => `p${at}`).join('&');
+    const request = new RequestFacts({ ...exchange, search: many } as Exchange);
+    expect(request.query).toBe(request.query);
+    expect(request.headers).toBe(request.headers);
   });
 
   it('is bounded: no long and no deep expressions', () => {

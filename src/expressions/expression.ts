@@ -89,18 +89,29 @@ function parse(source: string) {
   }
 }
 
-/** Literals as a whole, so that a word inside one is left alone; and `matches` where it is called. */
-const WORDS = /r?(?:"""[^]*?"""|'''[^]*?''')|r"[^"]*"|r'[^']*'|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\bmatches(?=\s*\()/g;
+/** Comments and literals as a whole, so that a word inside one is left alone; and `matches` where it is called. */
+const WORDS =
+  /\/\/[^\n]*|r?(?:"""[^]*?"""|'''[^]*?''')|r"[^"]*"|r'[^']*'|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\bmatches(?=\s*\()/gi;
 
 function faultOf(error: unknown): ExpressionFault {
   const { summary, message, range } = error as Error & { summary?: string; range?: { start: number } };
   return new ExpressionFault((summary ?? message).replaceAll(MATCHES, 'matches'), range?.start ?? 0);
 }
 
+/** What would cost more than can be told here. */
+const REFUSED: ReadonlyMap<unknown, string> = new Map([
+  ['matches', 'like this: write .matches("…"), with nothing in between'],
+  // Each name may stand for twice the text or list that the one before it stands for.
+  ['bind', 'here'],
+]);
+
 const COMPREHENSIONS = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 
 function bound(node: ASTNode, inside: boolean): void {
   const isComprehension = node.op === 'rcall' && COMPREHENSIONS.has(node.args[0]);
+  if (node.op === 'rcall' && REFUSED.has(node.args[0])) {
+    throw new ExpressionFault(`'${String(node.args[0])}' cannot be used ${REFUSED.get(node.args[0])}`, node.start);
+  }
   if (isComprehension && inside) {
     throw new ExpressionFault(`'${String(node.args[0])}' inside another comprehension could take long`, node.start);
   }

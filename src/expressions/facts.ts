@@ -23,6 +23,9 @@ export function factsOf(exchange: Exchange, clock: Clock): Facts {
 
 export class RequestFacts {
   readonly #exchange: Exchange;
+  // A comprehension asks for them as often as it goes round.
+  #query: ReadonlyMap<string, string> | undefined;
+  #headers: ReadonlyMap<string, string> | undefined;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -46,25 +49,28 @@ export class RequestFacts {
 
   /** The first value of each parameter, decoded. */
   get query(): ReadonlyMap<string, string> {
-    return parseQuery(this.#exchange.search);
+    return (this.#query ??= parseQuery(this.#exchange.search));
   }
 
-  /** By name in lower case; several of one name are joined. */
+  /** By name in lower case; several of one name are joined. Those that only trusted proxies may send come from them. */
   get headers(): ReadonlyMap<string, string> {
-    const { rawHeaders } = this.#exchange.req;
-    const headers = new Map<string, string>();
-    for (let at = 0; at < rawHeaders.length; at += 2) {
-      const name = rawHeaders[at]!.toLowerCase();
-      const before = headers.get(name);
-      headers.set(name, before === undefined ? rawHeaders[at + 1]! : `${before}, ${rawHeaders[at + 1]!}`);
-    }
-    return headers;
+    return (this.#headers ??= joinedByName(this.#exchange.head.visible));
   }
 
   /** The address of the client, behind trusted proxies. */
   get client(): string {
     return this.#exchange.clientAddress;
   }
+}
+
+function joinedByName(fields: readonly string[]): ReadonlyMap<string, string> {
+  const joined = new Map<string, string>();
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at]!.toLowerCase();
+    const before = joined.get(name);
+    joined.set(name, before === undefined ? fields[at + 1]! : `${before}, ${fields[at + 1]!}`);
+  }
+  return joined;
 }
 
 /** Of a request without a principal everything is empty. */

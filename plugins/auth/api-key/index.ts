@@ -44,6 +44,14 @@ class ApiKeys implements Authenticator {
     return sentKeys(exchange, this.#field, this.#options).length > 0;
   }
 
+  withhold({ upstream }: Exchange): void {
+    const { query, cookie, forward } = this.#options;
+    if (forward) return;
+    if (this.#field !== 'authorization') withholdField(upstream, this.#field);
+    if (query !== undefined) withholdParameter(upstream, query);
+    if (cookie !== undefined) withholdCookie(upstream, cookie);
+  }
+
   authenticate(exchange: Exchange): Principal | Refusal {
     const keys = sentKeys(exchange, this.#field, this.#options);
     if (keys.length !== 1) return SEVERAL;
@@ -53,7 +61,8 @@ class ApiKeys implements Authenticator {
     if (found === undefined) return UNKNOWN;
     const { consumer, credential } = found;
     if (credential.expires !== undefined && credential.expires <= this.#clock.wall()) return EXPIRED;
-    if (!this.#options.forward) this.#withhold(exchange);
+    // Only now: behind Bearer it may have been another method's.
+    if (!this.#options.forward && this.#field === 'authorization') withholdField(exchange.upstream, this.#field);
     return {
       method: this.name,
       subject: credential.id ?? consumer.name,
@@ -63,12 +72,5 @@ class ApiKeys implements Authenticator {
       claims: {},
       ambient,
     };
-  }
-
-  #withhold({ upstream }: Exchange): void {
-    const { query, cookie } = this.#options;
-    withholdField(upstream, this.#field);
-    if (query !== undefined) withholdParameter(upstream, query);
-    if (cookie !== undefined) withholdCookie(upstream, cookie);
   }
 }

@@ -43,22 +43,25 @@ class Basic implements Authenticator {
     return value !== undefined && isBasic(value);
   }
 
+  withhold(exchange: Exchange): void {
+    if (!this.#forward && this.carries(exchange)) withholdField(exchange.upstream, 'authorization');
+  }
+
   authenticate(exchange: Exchange, later: (outcome: Principal | Refusal) => void): Principal | Refusal | undefined {
     const sent = parseBasic(exchange.header('authorization')!);
     if (sent === undefined) return MALFORMED;
     const found = this.#consumers.byUsername(sent.username);
-    const decide = (checked: Checked) => later(this.#decide(checked, found, exchange));
+    const decide = (checked: Checked) => later(this.#decide(checked, found));
     const checked = passwords.check(sent.password, found?.credential.password, decide);
-    return checked === undefined ? undefined : this.#decide(checked, found, exchange);
+    return checked === undefined ? undefined : this.#decide(checked, found);
   }
 
-  #decide(checked: Checked, found: Found<PasswordConfig> | undefined, exchange: Exchange): Principal | Refusal {
+  #decide(checked: Checked, found: Found<PasswordConfig> | undefined): Principal | Refusal {
     if (checked === 'busy') return BUSY;
     if (checked === 'wrong' || found === undefined) return WRONG;
     const { consumer, credential } = found;
     // Only now: whoever has not the password learns nothing of it.
     if (credential.expires !== undefined && credential.expires <= this.#clock.wall()) return EXPIRED;
-    if (!this.#forward) withholdField(exchange.upstream, 'authorization');
     return {
       method: this.name,
       subject: credential.username,

@@ -6,6 +6,9 @@ import type { Answer } from './question.ts';
 const MOST_DECISIONS = 4096;
 /** Of a key: longer ones are not remembered. */
 const MOST_CHARACTERS = 8192;
+/** Of a refusal: whoever sends junk must not fill the memory with pages of errors. */
+const MOST_BYTES = 4096;
+const NO_BODY = Buffer.alloc(0);
 
 interface Decision {
   readonly answer: Answer;
@@ -28,7 +31,8 @@ export class Decisions {
   /** @returns undefined when it is too long to be remembered. */
   keyOf(exchange: Exchange): string | undefined {
     // No field holds a line feed, so no value can be taken for two.
-    let key = `${exchange.method}\n${exchange.authority}\n${exchange.target}`;
+    const { method, scheme, authority, target, clientAddress } = exchange;
+    let key = `${method}\n${scheme}\n${authority}\n${target}\n${clientAddress}`;
     for (const name of this.#by) key += `\n${exchange.header(name) ?? ''}`;
     return key.length > MOST_CHARACTERS ? undefined : key;
   }
@@ -61,12 +65,17 @@ export class Decisions {
       const [oldest] = this.#known.keys();
       this.#known.delete(oldest!);
     }
-    this.#known.set(key, { answer, until: this.#clock.now() + this.#ttlMs });
+    // Nobody reads what a yes says in its body.
+    const kept = isYes(answer) ? { ...answer, body: NO_BODY } : answer;
+    this.#known.set(key, { answer: kept, until: this.#clock.now() + this.#ttlMs });
   }
 }
 
 /** A yes or a no. Not a way to a login: its cookie is for one client. */
-function mayBeShared({ status, fields }: Answer): boolean {
-  const isDecision = (status >= 200 && status < 300) || status === 401 || status === 403;
+function mayBeShared(answer: Answer): boolean {
+  const { status, fields, body } = answer;
+  const isDecision = isYes(answer) || ((status === 401 || status === 403) && body.length <= MOST_BYTES);
   return isDecision && !fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'set-cookie');
 }
+
+const isYes = ({ status }: Answer): boolean => status >= 200 && status < 300;

@@ -1,4 +1,5 @@
 /** Another service decides: what it is told, what becomes of its answer, what happens when there is none. */
+import { createHash } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { gatewayFixture, type GatewayFixture } from '../../../test/support/gateway.ts';
 import { ignore, startUpstream, type Answer, type Echo, type Upstream } from '../../../test/support/upstream.ts';
@@ -35,7 +36,9 @@ beforeAll(async () => {
     groups: 'x-groups',
     timeout: '300ms',
   };
+  const sha256 = createHash('sha256').update('mobile-key').digest('hex');
   gateway = await gatewayFixture({
+    gateway: { trustedProxies: ['127.0.0.1'], consumers: [{ name: 'mobile', apiKeys: [{ sha256 }] }] },
     files: {
       'orders.yaml': {
         pools: {
@@ -44,6 +47,13 @@ beforeAll(async () => {
         },
         routes: [
           { name: 'asked', match: { path: '/asked/*' }, pool: 'orders', auth: { forwardAuth } },
+          {
+            name: 'by-key',
+            match: { path: '/by-key/*' },
+            pool: 'orders',
+            auth: { apiKey: {}, forwardAuth: { ...forwardAuth, requestHeaders: ['x-tenant'], cache: {} } },
+          },
+          { name: 'posts', match: { path: '/posts/*' }, pool: 'orders', auth: { forwardAuth }, csrf: {} },
           {
             name: 'remembered',
             match: { path: '/remembered/*' },
@@ -96,8 +106,31 @@ describe('the service that decides', () => {
 
   it('cannot be spoken for by a client when it says nothing', async () => {
     judgement = refuse(200, {}, 'fine');
-    const echo = (await (await ask('/asked/7', { headers: { 'X-USER': 'root' } })).json()) as Echo;
+    const headers = { 'X-USER': 'root', 'x.user': 'root', 'x~User': 'root', 'x-users': 'kept' };
+    const echo = (await (await ask('/asked/7', { headers })).json()) as Echo;
+    expect(Object.keys(fieldsOf(echo)).filter((name) => name.includes('user'))).toEqual(['x-users', 'user-agent']);
+  });
+
+  it('cannot be spoken for by a client of another method either', async () => {
+    const headers = { 'x-api-key': 'mobile-key', 'x-user': 'root' };
+    const echo = (await (await ask('/by-key/7', { headers })).json()) as Echo;
+    expect(asked).toEqual([]);
+    expect(fieldsOf(echo)).toMatchObject({ 'x-aya-consumer': 'mobile' });
     expect(fieldsOf(echo)).not.toHaveProperty('x-user');
+  });
+
+  it.each([
+    ['cookie', { cookie: 'a=1' }, 403],
+    ['password, as browsers repeat it', { authorization: 'Basic YTpi' }, 403],
+    ['token, which no browser sends by itself', { authorization: 'Bearer x' }, 200],
+  ])('may have seen a %s: csrf knows', async (_, headers, status) => {
+    const answer = await ask('/posts/1', { method: 'POST', headers: { ...headers, origin: 'https://evil.test' } });
+    expect(answer.status).toBe(status);
+  });
+
+  it('may challenge in several ways', async () => {
+    judgement = refuse(401, { 'www-authenticate': ['Custom a="1"', 'Other b="2"'] });
+    expect((await ask('/asked/7')).headers.get('www-authenticate')).toBe('Custom a="1", Other b="2"');
   });
 
   it('refuses in its own words', async () => {
@@ -119,6 +152,7 @@ describe('the service that decides', () => {
   it.each([
     ['fails', refuse(500)],
     ['is silent', ignore as Answer],
+    ['begins, and never ends', ((_request, response) => void response.writeHead(200).write('y')) satisfies Answer],
     ['breaks off', ((request) => request.socket.destroy()) satisfies Answer],
     ['says far too much', refuse(200, {}, 'x'.repeat(100_000))],
   ])('lets nobody pass when it %s', async (_, broken) => {
@@ -141,6 +175,29 @@ describe('a decision that is remembered', () => {
     expect(asked).toHaveLength(1);
     await ask('/remembered/1', { headers: { authorization: 'two' } });
     await ask('/remembered/2', { headers: { authorization: 'one' } });
+    expect(asked).toHaveLength(3);
+  });
+
+  it('is asked for by all that the service was told of, where nothing else is said', async () => {
+    for (const tenant of ['one', 'two', 'one']) await ask('/by-key/1', { headers: { 'x-tenant': tenant } });
+    expect(asked).toHaveLength(2);
+  });
+
+  it('is not one about another client: the service was told the address', async () => {
+    for (const from of ['203.0.113.1', '203.0.113.2', '203.0.113.1']) {
+      await ask('/remembered/4', { headers: { 'x-forwarded-for': from } });
+    }
+    expect(asked).toHaveLength(2);
+  });
+
+  it('may be a refusal, but no large one', async () => {
+    const refused = (length: number) => {
+      judgement = refuse(403, {}, 'x'.repeat(length));
+      return ask(`/remembered/${length}`).then((answer) => answer.text());
+    };
+    expect([await refused(100), await refused(100)]).toEqual(['x'.repeat(100), 'x'.repeat(100)]);
+    expect(asked).toHaveLength(1);
+    expect([await refused(5000), await refused(5000)]).toEqual(['x'.repeat(5000), 'x'.repeat(5000)]);
     expect(asked).toHaveLength(3);
   });
 

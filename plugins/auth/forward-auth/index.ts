@@ -6,7 +6,7 @@ import type { Clock } from '../../../src/clock.ts';
 import type { Dispatch } from '../../../src/data/dispatch.ts';
 import type { Exchange } from '../../../src/data/exchange.ts';
 import type { Principal } from '../../../src/data/principal.ts';
-import { withholdField } from '../../../src/data/withhold.ts';
+import { plainName, withholdLike } from '../../../src/data/withhold.ts';
 import type { Pool } from '../../../src/upstream/pool.ts';
 import { defineMethod, type Authenticator } from '../method.ts';
 import { Refusal } from '../refusal.ts';
@@ -31,18 +31,29 @@ class ForwardAuth implements Authenticator {
   readonly #options: ForwardAuthOptions;
   readonly #pool: Pool;
   readonly #send: Dispatch;
+  readonly #clock: Clock;
+  /** The names of `responseHeaders`. */
+  readonly #answered: ReadonlySet<string>;
   readonly #decisions: Decisions | undefined;
 
   constructor(options: ForwardAuthOptions, pool: Pool, send: Dispatch, clock: Clock) {
     this.#options = options;
     this.#pool = pool;
     this.#send = send;
-    this.#decisions = options.cache === undefined ? undefined : new Decisions(options.cache, clock);
+    this.#clock = clock;
+    const { cache, requestHeaders, responseHeaders } = options;
+    this.#answered = new Set(responseHeaders.map(plainName));
+    this.#decisions = cache === undefined ? undefined : new Decisions({ by: requestHeaders, ...cache }, clock);
   }
 
   /** It may let anybody pass, or send them to a login: so it is asked about everybody. */
   carries(): boolean {
     return true;
+  }
+
+  /** A client must not be able to say what only the service may say, whether the service says it, or is asked, or not. */
+  withhold({ upstream }: Exchange): void {
+    if (this.#answered.size > 0) withholdLike(upstream, this.#answered);
   }
 
   authenticate(exchange: Exchange, later: Later): Principal | Refusal | undefined {
@@ -59,7 +70,7 @@ class ForwardAuth implements Authenticator {
   }
 
   #ask(exchange: Exchange, done: (answer: Answer) => void): void {
-    ask(exchange, this.#options, this.#pool, this.#send, done);
+    ask(exchange, this.#options, this.#pool, this.#send, this.#clock, done);
   }
 
   #outcome(answer: Answer, exchange: Exchange): Principal | Refusal {
@@ -70,9 +81,7 @@ class ForwardAuth implements Authenticator {
       const { status, fields, body } = answer;
       return new Refusal('forbidden', `status ${status}`, { answer: { status, fields, body } });
     }
-    // A client must not be able to say what only the service may say, whether the service says it or not.
     for (const name of this.#options.responseHeaders) {
-      withholdField(exchange.upstream, name.toLowerCase());
       for (const value of valuesOf(answer.fields, name)) exchange.upstream.fields.push(name, value);
     }
     return {
@@ -82,13 +91,21 @@ class ForwardAuth implements Authenticator {
       groups: listOf(this.#value(answer, this.#options.groups)),
       scopes: [],
       claims: {},
-      ambient: exchange.header('authorization') === undefined && exchange.header('cookie') !== undefined,
+      ambient: isAmbient(exchange),
     };
   }
 
   #value({ fields }: Answer, name: string | undefined): string {
     return name === undefined ? '' : (valuesOf(fields, name)[0] ?? '');
   }
+}
+
+/** What browsers repeat by themselves, whoever wrote the page. */
+const REPEATED = /^(?:basic|digest|negotiate|ntlm)(?: |$)/i;
+
+function isAmbient(exchange: Exchange): boolean {
+  const authorization = exchange.header('authorization');
+  return authorization === undefined ? exchange.header('cookie') !== undefined : REPEATED.test(authorization);
 }
 
 function valuesOf(fields: readonly string[], name: string): string[] {

@@ -1,4 +1,5 @@
 /** One question to the service that decides, and what came back. */
+import type { Clock, Timer } from '../../../src/clock.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../../../src/data/dispatch.ts';
 import type { Exchange } from '../../../src/data/exchange.ts';
 import { GatewayError } from '../../../src/errors.ts';
@@ -22,6 +23,7 @@ export function ask(
   options: ForwardAuthOptions,
   pool: Pool,
   send: Dispatch,
+  clock: Clock,
   done: (answer: Answer) => void,
 ): void {
   const request: UpstreamRequest = {
@@ -32,12 +34,13 @@ export function ask(
     body: null,
     contentLength: undefined,
     maxBodyBytes: 0,
-    perTryMs: options.timeout,
+    // Its time is for the whole answer, not for the head alone.
+    perTryMs: 0,
     pool,
     endpoint: undefined,
     tried: undefined,
   };
-  send(request, new Listening(done));
+  send(request, new Listening(clock, options.timeout, done));
 }
 
 function fieldsOf(exchange: Exchange, names: readonly string[]): string[] {
@@ -64,14 +67,18 @@ function fieldsOf(exchange: Exchange, names: readonly string[]): string[] {
 
 class Listening implements ResponseHandler {
   readonly #done: (answer: Answer) => void;
+  readonly #timer: Timer;
   readonly #chunks: Buffer[] = [];
   #control: Control | undefined;
   #status = 0;
   #fields: readonly string[] = [];
   #bytes = 0;
 
-  constructor(done: (answer: Answer) => void) {
+  constructor(clock: Clock, timeoutMs: number, done: (answer: Answer) => void) {
     this.#done = done;
+    this.#timer = clock.after(timeoutMs, () => {
+      this.#control?.abort(new GatewayError('http_response_timeout', `no whole answer within ${timeoutMs} ms`));
+    });
   }
 
   onStart(control: Control): void {
@@ -96,10 +103,12 @@ class Listening implements ResponseHandler {
   }
 
   onEnd(): void {
+    this.#timer.cancel();
     this.#done({ status: this.#status, fields: this.#fields, body: Buffer.concat(this.#chunks) });
   }
 
   onError(error: GatewayError): void {
+    this.#timer.cancel();
     this.#done({ status: 0, fields: [], body: Buffer.alloc(0), failure: error.message });
   }
 }

@@ -12,7 +12,7 @@ export interface ForwardAuthOptions {
   principal?: string;
   groups?: string;
   timeout: number;
-  cache?: { ttl: number; by: string[] };
+  cache?: { ttl: number; by?: string[] };
 }
 
 const FieldName = (description: string) =>
@@ -44,12 +44,13 @@ export default object(
       object(
         {
           ttl: Duration('How long a decision holds.', '10s'),
-          by: Type.Array(FieldName('A field.'), {
-            minItems: 1,
-            default: ['authorization', 'cookie'],
-            description:
-              'Requests whose fields of these names are equal share a decision, for the same method, host and path.',
-          }),
+          by: Type.Optional(
+            Type.Array(FieldName('A field.'), {
+              minItems: 1,
+              description:
+                'One client’s requests whose fields of these names are equal share a decision, for the same method and URL. Default: requestHeaders.',
+            }),
+          ),
         },
         'Remembers decisions. Default: it is asked each time.',
       ),

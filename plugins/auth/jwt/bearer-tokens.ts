@@ -56,6 +56,10 @@ export class BearerTokens implements Authenticator {
     );
   }
 
+  withhold(exchange: Exchange): void {
+    this.#carriage.withhold(exchange);
+  }
+
   authenticate(exchange: Exchange, later: Later): Principal | Refusal | undefined {
     const carriage = this.#carriage;
     const inField = carriage.inField(exchange);
@@ -65,7 +69,6 @@ export class BearerTokens implements Authenticator {
     // RFC 6750 §2: one way for each request. Which of two counts is a question that others may answer differently.
     if (token !== (inCookie ?? token) || token !== (inQuery ?? token)) return SEVERAL;
     const ambient = inField === undefined && inQuery === undefined;
-    carriage.withhold(exchange);
     this.#forgetOldKeys();
     const known = this.#verified.get(remembered(token, ambient));
     if (known !== undefined) return judgeBinding(known.claims, exchange.client) ?? known;

@@ -40,8 +40,10 @@ export class Carriage {
   }
 
   /** What the upstream is not to have. */
-  withhold({ upstream }: Exchange): void {
-    if (!this.#keepsField) withholdField(upstream, this.#header);
+  withhold(exchange: Exchange): void {
+    const { upstream } = exchange;
+    // Another scheme's credential is another method's business.
+    if (!this.#keepsField && this.inField(exchange) !== undefined) withholdField(upstream, this.#header);
     if (this.#keepsOthers) return;
     if (this.#query !== undefined) withholdParameter(upstream, this.#query);
     if (this.#cookie !== undefined) withholdCookie(upstream, this.#cookie);

@@ -36,6 +36,7 @@ beforeAll(async () => {
     '/scoped': { jwt: jwtOf({ scopes: ['orders:read', 'orders:write'] }) },
     '/listed': { jwt: jwtOf({ scopes: ['read'], scopesClaim: 'scp' }) },
     '/tenant': { jwt: jwtOf({ claims: { 'realm.tenant': ['acme', 'umbrella'], level: 3 } }) },
+    '/ungrouped': { jwt: jwtOf({ groupsClaim: false }) },
     '/named': { jwt: jwtOf({ consumerClaim: 'client_id', groupsClaim: 'realm.roles' }) },
     '/kept': { jwt: jwtOf({ forward: false }) },
     '/cookie': { jwt: jwtOf({ cookie: 'session', query: 'token' }) },
@@ -175,6 +176,11 @@ describe('what the upstream learns', () => {
   it('is the consumer whose claims the token has', async () => {
     const { fields } = await seen(bring('/orders', signed({ tenant: ['x', 'acme'] })));
     expect(fields).toMatchObject({ 'x-aya-consumer': 'acme', 'x-aya-principal': 'ada' });
+  });
+
+  it('is in no group but its consumer’s, where the issuer has no say in that', async () => {
+    const { fields } = await seen(bring('/ungrouped', signed({ sub: 'mobile', groups: ['admin'] })));
+    expect(fields).toMatchObject({ 'x-aya-groups': 'partners' });
   });
 
   it('is the consumer that a claim names, and groups from inside another', async () => {

@@ -62,7 +62,9 @@ export class Provider {
   #principal(claims: JsonObject, ambient: boolean): Principal {
     const consumer = this.#consumerOf(claims);
     const { sub } = claims as { sub?: string };
-    const groups = [...(consumer?.groups ?? []), ...textsOf(memberAt(claims, this.#settings.groupsClaim))];
+    const { groupsClaim } = this.#settings;
+    const named = groupsClaim === false ? [] : textsOf(memberAt(claims, groupsClaim));
+    const groups = [...(consumer?.groups ?? []), ...named];
     return {
       method: 'jwt',
       subject: sub ?? '',

@@ -50,7 +50,11 @@ const provider = {
     }),
   ),
   consumerClaim: Claim('The claim that names the consumer. Default: consumers say which tokens are theirs.'),
-  groupsClaim: Claim('The claim that lists groups. Default: groups.'),
+  groupsClaim: Type.Optional(
+    Type.Union([Text('The claim that lists groups.'), Type.Literal(false)], {
+      description: 'The claim that lists groups, or false: only the consumer’s count. Default: groups.',
+    }),
+  ),
   scopesClaim: Claim('The claim that lists scopes, as text with spaces or as a list. Default: scope.'),
 };
 

@@ -15,7 +15,7 @@ export interface ProviderSettings {
   readonly typ: string | undefined;
   readonly rules: ClaimRules;
   readonly consumerClaim: string | undefined;
-  readonly groupsClaim: string;
+  readonly groupsClaim: string | false;
 }
 
 const DEFAULT_CLOCK_TOLERANCE_MS = 30_000;

@@ -13,10 +13,10 @@ export default defineMethod<MtlsOptions>({
   name: 'mtls',
   checkGateway({ forwarded }, gateway) {
     const asks = gateway.listen.some(({ tls }) => tls !== undefined && tls.clientAuth !== 'none');
-    if (forwarded && gateway.trustedProxies.length === 0) {
+    if (forwarded !== false && gateway.trustedProxies.length === 0) {
       return [{ path: ['forwarded'], message: 'believes nobody: name trustedProxies in gateway.yaml' }];
     }
-    if (asks || forwarded) return [];
+    if (asks || forwarded !== false) return [];
     const advice = 'set tls.clientAuth, or forwarded behind a proxy that has the handshake';
     return [{ path: [], message: `no listener asks for certificates: ${advice}` }];
   },
@@ -43,15 +43,17 @@ class ClientCertificates implements Authenticator {
   }
 
   carries({ client, head }: Exchange): boolean {
-    if (client.certificate !== undefined && !this.#isForwarding(client)) return true;
-    return this.#isForwarding(client) && (head.clientCert !== undefined || head.xfcc !== undefined);
+    if (!this.#isForwarding(client)) return client.certificate !== undefined;
+    return (this.#options.forwarded === 'client-cert' ? head.clientCert : head.xfcc) !== undefined;
   }
 
   authenticate({ client, head }: Exchange): Principal | Refusal {
     let certificate = client.certificate;
     if (this.#isForwarding(client)) {
       try {
-        certificate = forwardedCertificate(head);
+        // A proxy that writes one of the fields may pass on the other from anybody.
+        const { clientCert, xfcc } = head;
+        certificate = forwardedCertificate(this.#options.forwarded === 'client-cert' ? { clientCert } : { xfcc });
       } catch (error) {
         return new Refusal('invalid', (error as Error).message);
       }
@@ -66,7 +68,7 @@ class ClientCertificates implements Authenticator {
 
   /** A trusted proxy's own certificate says who the proxy is, and what it forwards who its client is. */
   #isForwarding({ trusted }: { readonly trusted: boolean }): boolean {
-    return this.#options.forwarded && trusted;
+    return this.#options.forwarded !== false && trusted;
   }
 
   #outcomeOf(certificate: ClientCertificate): Principal | Refusal {

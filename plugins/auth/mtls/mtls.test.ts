@@ -66,7 +66,18 @@ beforeAll(async () => {
         routes: [
           { name: 'known', match: { path: '/known' }, pool: 'orders', auth: { mtls: {} } },
           { name: 'any', match: { path: '/any' }, pool: 'orders', auth: { mtls: { unknown: 'allow' } } },
-          { name: 'proxied', match: { path: '/proxied' }, pool: 'orders', auth: { mtls: { forwarded: true } } },
+          {
+            name: 'proxied',
+            match: { path: '/proxied' },
+            pool: 'orders',
+            auth: { mtls: { forwarded: 'client-cert' } },
+          },
+          {
+            name: 'meshed',
+            match: { path: '/meshed' },
+            pool: 'orders',
+            auth: { mtls: { forwarded: 'x-forwarded-client-cert' } },
+          },
         ],
       },
     },
@@ -134,15 +145,26 @@ describe.skipIf(!canIssue)('a certificate that a proxy forwards', () => {
   it('is believed, when the proxy is trusted', async () => {
     expect(await forward({ 'client-cert': clientCert('mobile') })).toMatchObject({ status: 200, consumer: 'mobile' });
     const hash = new X509Certificate(pem('printer')).fingerprint256.replaceAll(':', '').toLowerCase();
-    expect(await forward({ 'x-forwarded-client-cert': `Hash=${hash};Subject="CN=printer"` })).toMatchObject({
+    const xfcc = `Hash=${hash};Subject="CN=printer"`;
+    expect(await forward({ 'x-forwarded-client-cert': xfcc }, '/meshed')).toMatchObject({
       status: 200,
       consumer: 'printer',
     });
   });
 
+  it('is the one of the field that the proxy writes: the other it may pass on from anybody', async () => {
+    const hash = new X509Certificate(pem('printer')).fingerprint256.replaceAll(':', '').toLowerCase();
+    const xfcc = `Hash=${hash};Subject="CN=printer"`;
+    const both = { 'client-cert': clientCert('mobile'), 'x-forwarded-client-cert': xfcc };
+    expect(await forward(both, '/meshed')).toMatchObject({ status: 200, consumer: 'printer' });
+    expect(await forward(both, '/proxied')).toMatchObject({ status: 200, consumer: 'mobile' });
+    expect((await forward({ 'client-cert': clientCert('mobile') }, '/meshed')).status).toBe(403);
+    expect((await forward({ 'x-forwarded-client-cert': xfcc }, '/proxied')).status).toBe(403);
+  });
+
   it('is refused when it cannot be read', async () => {
     expect((await forward({ 'client-cert': ':AAAA:' })).status).toBe(403);
-    expect((await forward({ 'x-forwarded-client-cert': 'Hash=1' })).status).toBe(403);
+    expect((await forward({ 'x-forwarded-client-cert': 'Hash=1' }, '/meshed')).status).toBe(403);
   });
 
   it('is not looked at, where the route does not say so', async () => {
@@ -163,7 +185,7 @@ describe.skipIf(!canIssue)('a certificate that a proxy forwards', () => {
 
   it('cannot be asked for where nobody would send one', async () => {
     await gateway.write('mtls.yaml', {
-      routes: [{ name: 'x', match: { path: '/x' }, pool: 'orders', auth: { mtls: { forwarded: true } } }],
+      routes: [{ name: 'x', match: { path: '/x' }, pool: 'orders', auth: { mtls: { forwarded: 'client-cert' } } }],
     });
     await gateway.write(
       '../gateway.yaml',

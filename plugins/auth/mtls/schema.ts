@@ -3,16 +3,16 @@ import Type from 'typebox';
 import { object } from '../../../src/config/shapes.ts';
 
 export interface MtlsOptions {
-  forwarded: boolean;
+  forwarded: 'client-cert' | 'x-forwarded-client-cert' | false;
   unknown: 'refuse' | 'allow';
 }
 
 export default object(
   {
-    forwarded: Type.Boolean({
+    forwarded: Type.Union([Type.Enum(['client-cert', 'x-forwarded-client-cert']), Type.Literal(false)], {
       default: false,
       description:
-        'Believe Client-Cert (RFC 9440) and X-Forwarded-Client-Cert of trustedProxies, which have verified it.',
+        'The field in which trustedProxies say what they have verified: Client-Cert (RFC 9440), or Envoy’s. They must drop what clients send under it.',
     }),
     unknown: Type.Enum(['refuse', 'allow'], {
       default: 'refuse',

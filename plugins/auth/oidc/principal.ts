@@ -32,7 +32,12 @@ export function principalOf(
     method: 'oidc',
     subject,
     consumer,
-    groups: [...new Set([...(consumer?.groups ?? []), ...textsOf(memberAt(claims, groupsClaim))])],
+    groups: [
+      ...new Set([
+        ...(consumer?.groups ?? []),
+        ...(groupsClaim === false ? [] : textsOf(memberAt(claims, groupsClaim))),
+      ]),
+    ],
     scopes: scopesClaim === undefined ? scopesOf({ scope }, 'scope') : scopesOf(claims, scopesClaim),
     claims,
     ambient,

@@ -94,7 +94,11 @@ const OidcSchema = object(
       }),
     ),
     consumerClaim: Claim('The claim that names the consumer. Default: consumers say which tokens are theirs.'),
-    groupsClaim: Claim('The claim that lists groups. Default: groups.'),
+    groupsClaim: Type.Optional(
+      Type.Union([Text('The claim that lists groups.'), Type.Literal(false)], {
+        description: 'The claim that lists groups, or false: only the consumer’s count. Default: groups.',
+      }),
+    ),
     scopesClaim: Claim('The claim that lists scopes. Default: what the issuer has granted.'),
   },
   'Logins at an OpenID provider, and tokens that only it can read.',

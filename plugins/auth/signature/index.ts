@@ -106,10 +106,12 @@ class Signatures implements Authenticator {
       claims: {},
       ambient: false,
     };
-    if (exchange.upstream.body === null || this.#options.body === 'ignore') {
+    const isCovered = covers(message, 'content-digest');
+    // What was signed with a body is not taken without it either.
+    if (this.#options.body === 'ignore' || (exchange.upstream.body === null && !isCovered)) {
       return this.#once(message, principal, later);
     }
-    if (!covers(message, 'content-digest')) return new Refusal('invalid', 'the body is not covered (content-digest)');
+    if (!isCovered) return new Refusal('invalid', 'the body is not covered (content-digest)');
     readBody(exchange, { bytes: this.#options.maxBody, name: 'auth.signature.maxBody' }, (error, body) => {
       if (error !== undefined) return exchange.fail(error);
       if (!this.#parts.hasDigest(exchange.header('content-digest'), body)) {

@@ -266,6 +266,7 @@ describe('a signed request', () => {
     ['another query', { sent: { target: '/signed/7?a=2' } }],
     ['another method', { sent: { method: 'DELETE' } }],
     ['another body', { method: 'POST', body: 'abc', sent: { body: 'abd' } }],
+    ['its body taken away', { method: 'POST', body: 'abc', sent: { body: '' } }],
     ['a body that was not signed', { method: 'POST', sent: { body: 'abc' } }],
     ['a component that is not covered', { components: '"@method" "@path"' }],
     ['a key that nobody has', { keyId: 'none' }],

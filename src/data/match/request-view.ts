@@ -59,8 +59,12 @@ export class RequestView implements MatchRequest {
   }
 
   cookie(name: string): string | undefined {
-    this.#cookies ??= parseCookies(joinedField(this.#fields, 'cookie', '; ') ?? '');
-    return this.#cookies.get(name);
+    return this.cookies.get(name);
+  }
+
+  /** All of them, of all Cookie fields. */
+  get cookies(): ReadonlyMap<string, string> {
+    return (this.#cookies ??= parseCookies(joinedField(this.#fields, 'cookie', '; ') ?? ''));
   }
 }
 
