@@ -1,8 +1,9 @@
 /** Limits that consumers and groups have of their own: they hold wherever their caller is known. */
 import type { RateLimitConfig } from '../../src/config/schema.ts';
 import type { Principal } from '../../src/data/principal.ts';
+import { GatewayError } from '../../src/errors.ts';
 import type { PluginContext } from '../../src/extension.ts';
-import { writtenLimits, type Owner } from '../../src/limits/written.ts';
+import { listOf, nameIn, writtenLimits, type Owner } from '../../src/limits/written.ts';
 import { compileLimit, type CompiledLimit } from './limit.ts';
 
 type Limits = readonly CompiledLimit[];
@@ -19,7 +20,7 @@ export class OwnLimits {
     this.#context = context;
   }
 
-  /** A promise only the first time. */
+  /** A promise only the first time. @throws GatewayError when one of them is not there. */
   of({ consumer, groups }: Principal): Limits | Promise<Limits> {
     const known = this.#context.config.gateway.groups;
     let limits = consumer === undefined ? NO_LIMITS : this.#limitsOf(`consumer:${consumer.name}`, consumer);
@@ -33,7 +34,12 @@ export class OwnLimits {
     if (owned.rateLimit === undefined) return NO_LIMITS;
     const known = this.#compiled.get(owned);
     if (known !== undefined) return known;
-    const written = writtenLimits(owned.rateLimit, owner, this.#context.config.gateway.rateLimits);
+    const named = this.#context.config.gateway.rateLimits;
+    const lost = listOf(owned.rateLimit)
+      .map(nameIn)
+      .find((name) => name !== undefined && !Object.hasOwn(named, name));
+    if (lost !== undefined) throw unknownLimit(owner, lost);
+    const written = writtenLimits(owned.rateLimit, owner, named);
     const compiling = Promise.all(written.map((limit) => compileLimit(limit, this.#context))).then((limits) => {
       this.#compiled.set(owned, limits);
       return limits;
@@ -41,6 +47,14 @@ export class OwnLimits {
     this.#compiled.set(owned, compiling);
     return compiling;
   }
+}
+
+/** The store may name what gateway.yaml does not have: whoever is to be limited must not become unlimited. */
+function unknownLimit(owner: Owner, name: string): GatewayError {
+  return new GatewayError('http_request_denied', `${owner}: no limit is named '${name}' (rateLimits)`, {
+    status: 503,
+    detail: 'The limits of this caller are not known at the moment.',
+  });
 }
 
 function join(some: Limits | Promise<Limits>, more: Limits | Promise<Limits>): Limits | Promise<Limits> {

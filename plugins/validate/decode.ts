@@ -47,25 +47,39 @@ function refuseCoding(detail: string): GatewayError {
 
 type OnDecoded = (error: GatewayError | undefined, bytes: Buffer) => void;
 
-/** @param most bytes that the result may have. */
-export function decode(bytes: Buffer, codings: readonly Coding[], most: number, done: OnDecoded): void {
+/**
+ * @param most bytes that the result may have.
+ * @param isWanted asked when its turn comes: who sends and leaves must not keep the others waiting.
+ * @param done called once; never, when it is no longer wanted.
+ */
+export function decode(
+  bytes: Buffer,
+  codings: readonly Coding[],
+  most: number,
+  isWanted: () => boolean,
+  done: OnDecoded,
+): void {
   if (codings.length === 0) return done(undefined, bytes);
   const begin = () => {
     const limit = Math.min(most, Math.max(ALWAYS_ALLOWED, bytes.length * LARGEST_RATIO));
     undo(bytes, codings, limit, (error, decoded) => {
       underWay--;
-      waiting.shift()?.();
+      beginNext();
       done(error, decoded);
     });
     underWay++;
   };
   if (underWay < MOST_AT_A_TIME) begin();
-  else waiting.push(begin);
+  else waiting.push({ isWanted, begin });
 }
 
 /** Of this thread. */
 let underWay = 0;
-const waiting: (() => void)[] = [];
+const waiting: { readonly isWanted: () => boolean; readonly begin: () => void }[] = [];
+
+function beginNext(): void {
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) if (next.isWanted()) return next.begin();
+}
 
 function undo(bytes: Buffer, codings: readonly Coding[], limit: number, done: OnDecoded): void {
   const coding = codings.at(-1);

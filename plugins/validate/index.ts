@@ -21,9 +21,11 @@ export default definePlugin<ValidateOptions | false>({
   check(options) {
     if (options === false) return [];
     const { openapi } = options;
-    return openapi === undefined
-      ? [...emptyFaults(options), ...checkContract(options)]
-      : checkOpenApiOptions(options, openapi);
+    const faults =
+      openapi === undefined
+        ? [...emptyFaults(options), ...checkContract(options)]
+        : checkOpenApiOptions(options, openapi);
+    return [...sizeFaults(options), ...faults];
   },
   create(options, context) {
     if (options === false) return {};
@@ -38,6 +40,13 @@ const OWN_KEYS = ['body', 'query', 'headers', 'cookies', 'contentTypes'] as cons
 function emptyFaults(options: ValidateOptions): ConfigFault[] {
   if (OWN_KEYS.some((key) => options[key] !== undefined)) return [];
   return [{ path: [], message: `expected openapi, or one of ${OWN_KEYS.join(', ')}` }];
+}
+
+/** Decoders take no limit below one byte. */
+function sizeFaults({ maxDecoded }: ValidateOptions): ConfigFault[] {
+  return maxDecoded > 0
+    ? []
+    : [{ path: ['maxDecoded'], message: 'would refuse every body: allow at least 1B, or remove the route' }];
 }
 
 function checkOpenApiOptions(options: ValidateOptions, openapi: OpenApiFile): ConfigFault[] {

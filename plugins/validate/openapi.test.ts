@@ -158,6 +158,7 @@ describe.each(['/old', '/new'])('an API described at %s', (base) => {
     ['GET', '/orders?state=open&state=lost', 'query', '#/state/1'],
     ['GET', '/orders?fields=a,b,c', 'query', '#/fields'],
     ['GET', '/orders?price[min]=cheap', 'query', '#/price/min'],
+    ['GET', '/orders?price=cheap&price[min]=1', 'query', '#/price'],
     ['GET', '/orders/zero', 'path', '#/id'],
     ['GET', '/orders/0', 'path', '#/id'],
     ['GET', '/orders/7;v=1', 'path', '#/id'],

@@ -43,7 +43,11 @@ export function checkParameters(
     }
     object[name] = valueOf(texts, kind);
   }
-  for (const [name, kind] of group.kinds) if (kind.deep !== undefined) gatherDeep(object, name, kind.deep, values);
+  for (const [name, kind] of group.kinds) {
+    if (kind.deep === undefined || !gatherDeep(object, name, kind.deep, values)) continue;
+    // As a text and by its properties: which of them counts differs from reader to reader.
+    if (values.has(name)) return [complaint(group.part, 'must appear once', segment(name))];
+  }
   return group.validate(object);
 }
 
@@ -70,8 +74,8 @@ const READERS: Readonly<Record<ParameterGroup['part'], Reader>> = {
     }
     return undefined;
   },
-  cookie: ({ req }, _group, values) => {
-    readCookies(req.rawHeaders, values);
+  cookie: ({ head }, _group, values) => {
+    readCookies(head.visible, values);
     return undefined;
   },
 };
@@ -145,8 +149,13 @@ function turned(text: string, kind: Kind | undefined): unknown {
   return text;
 }
 
-/** OpenAPI's deepObject, one level deep. */
-function gatherDeep(object: Record<string, unknown>, name: string, kinds: ReadonlyMap<string, Kind>, values: Values) {
+/** OpenAPI's deepObject, one level deep. @returns whether there is one. */
+function gatherDeep(
+  object: Record<string, unknown>,
+  name: string,
+  kinds: ReadonlyMap<string, Kind>,
+  values: Values,
+): boolean {
   const gathered = Object.create(null) as Record<string, unknown>;
   for (const [written, texts] of values) {
     if (!written.startsWith(`${name}[`) || !written.endsWith(']')) continue;
@@ -155,6 +164,7 @@ function gatherDeep(object: Record<string, unknown>, name: string, kinds: Readon
     object[name] = gathered;
     delete object[written];
   }
+  return object[name] === gathered;
 }
 
 // --- what a schema wants ---------------------------------------------------------------------------------------------

@@ -312,6 +312,12 @@ describe('parameters', () => {
     ]);
     expect(problem(await search('q=ab', [])).errors).toMatchObject([{ in: 'header', pointer: '#' }]);
   });
+
+  it('that the service will not see are not looked at', async () => {
+    const unseen = ['X-Tenant: a', 'X-Tenant-Of: b', 'Cookie: visits=many', 'Connection: cookie'];
+    expect((await search('q=ab', unseen)).status).toBe(200);
+    expect((await search('q=ab', ['X-Tenant: a', 'Connection: x-tenant'])).status).toBe(400);
+  });
 });
 
 describe('report mode', () => {
@@ -381,6 +387,13 @@ describe('at load', () => {
     const { body } = await gateway.reload();
     expect((JSON.parse(body) as { problems: string[] }).problems.join('\n')).toContain(message);
     expect(body).toContain('routes.d/live.yaml:');
+    await gateway.write('live.yaml', before);
+  });
+
+  it('no room for anything decoded is an error', async () => {
+    const before = readFileSync(`${gateway.dir}/routes.d/live.yaml`, 'utf8');
+    await gateway.write('live.yaml', { routes: [route('live', { body: { schema: {} }, maxDecoded: '0B' })] });
+    expect((await gateway.reload()).body).toContain('maxDecoded: would refuse every body: allow at least 1B');
     await gateway.write('live.yaml', before);
   });
 });

@@ -71,7 +71,8 @@ export class Validation {
       } catch (error) {
         return settle(error as Error);
       }
-      decode(body, codings, this.#options.maxDecoded, (undecodable, bytes) =>
+      const isWanted = () => !exchange.res.destroyed;
+      decode(body, codings, this.#options.maxDecoded, isWanted, (undecodable, bytes) =>
         settle(undecodable ?? this.#judgeJson(bytes, validate)),
       );
     });

@@ -50,13 +50,18 @@ export function checkRateLimits(
   ];
 }
 
+/** Those of a consumer of the store. What they name may change with each reload: the threads ask when they need it. */
+export function checkStoredLimits({ config, document, at }: Placed<ConsumerConfig>): Problem[] {
+  return placed(config, document, at).flatMap((limit) => faultsOf(limit, undefined));
+}
+
 function placed(config: object, document: Document, at: string): PlacedRateLimit[] {
   const { rateLimit } = config as { rateLimit?: RateLimitConfig | false };
   if (rateLimit === undefined || rateLimit === false) return [];
   return [{ written: rateLimit, document, at: `${at}/rateLimit` }];
 }
 
-function faultsOf({ written, document, at }: PlacedRateLimit, names: ReadonlySet<string>): Problem[] {
+function faultsOf({ written, document, at }: PlacedRateLimit, names: ReadonlySet<string> | undefined): Problem[] {
   return checkRateLimit(written, names).map(({ path, message }) => {
     const place = at + pointer(path);
     return document.error(
@@ -91,8 +96,8 @@ function unused(named: readonly PlacedRateLimit[], all: readonly PlacedRateLimit
 const SHORTEST_MS = 100;
 const LONGEST_MS = 31 * 24 * 3_600_000;
 
-/** Of a route, a consumer or a group. @param names of the limits in gateway.yaml. */
-function checkRateLimit(written: RateLimitConfig, names: ReadonlySet<string>): ConfigFault[] {
+/** Of a route, a consumer or a group. @param names of the limits in gateway.yaml; undefined: they are not known. */
+function checkRateLimit(written: RateLimitConfig, names: ReadonlySet<string> | undefined): ConfigFault[] {
   const seen = new Set<string>();
   return listOf(written).flatMap((reference, index) => {
     const path = Array.isArray(written) ? [index] : [];
@@ -104,10 +109,10 @@ function checkRateLimit(written: RateLimitConfig, names: ReadonlySet<string>): C
   });
 }
 
-function checkReference(reference: LimitReference, names: ReadonlySet<string>): ConfigFault[] {
+function checkReference(reference: LimitReference, names: ReadonlySet<string> | undefined): ConfigFault[] {
   const name = nameIn(reference);
   if (name === undefined) return checkLimit(reference as LimitConfig);
-  if (names.has(name)) return [];
+  if (names === undefined || names.has(name)) return [];
   const hint = didYouMean(name, names) ?? 'define it under rateLimits: in gateway.yaml';
   return [{ path: [], message: `no limit is named '${name}': ${hint}` }];
 }

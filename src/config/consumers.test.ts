@@ -77,8 +77,18 @@ describe('what is wrong is named with its place', () => {
       'no hash',
       { 'consumers.d/a.yaml': 'consumers: [{ name: a, apiKeys: [{ sha256: secret }] }]\n' },
       [
-        "consumers.d/a.yaml:1:44: error: expected a SHA-256 in hex such as 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b, got 'secret'",
+        'consumers.d/a.yaml:1:44: error: expected a SHA-256 in hex such as 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b, got text',
       ],
+    ],
+    [
+      'a password that is no hash, and is not repeated',
+      { 'consumers.d/a.yaml': 'consumers: [{ name: a, basic: [{ username: u, password: hunter2hunter2 }] }]\n' },
+      ['consumers.d/a.yaml:1:57: error: expected a scrypt hash such as scrypt$16384$8$1$c2FsdA$aGFzaA, got text'],
+    ],
+    [
+      'a password of digits, which is not repeated either',
+      { 'consumers.d/a.yaml': 'consumers: [{ name: a, basic: [{ username: u, password: 12345678 }] }]\n' },
+      ['consumers.d/a.yaml:1:57: error: expected a scrypt hash such as scrypt$16384$8$1$c2FsdA$aGFzaA, got a number'],
     ],
     [
       'two of one name',

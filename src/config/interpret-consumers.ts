@@ -1,6 +1,7 @@
 /** Consumers as they are written, in gateway.yaml or a file of consumers.d → in the form that the code sees. */
 import { complete } from './complete.ts';
 import { checkConsumer } from './check-consumers.ts';
+import { checkStoredLimits } from './check-rate-limits.ts';
 import { Document } from './document.ts';
 import type { Interpreted, Placed } from './interpret.ts';
 import type { Language } from './language.ts';
@@ -47,7 +48,8 @@ export function readStoredConsumer(name: string, text: string, language: Languag
   }
   if (!isObject(value) || value.name !== name) return 'its name is not the one that it is kept under';
   const document = new Document('store', { consumers: [value] }, [], new Map(), new Map());
-  const { meaning, problems } = interpret(document, language);
-  const error = problems.find(isError);
-  return error?.message ?? meaning?.[0]?.config ?? 'it is empty';
+  const { meaning = [], problems } = interpret(document, language);
+  // Of those in files the loader looks at the limits, when it knows all of them.
+  const error = [...problems, ...meaning.flatMap(checkStoredLimits)].find(isError);
+  return error?.message ?? meaning[0]?.config ?? 'it is empty';
 }

@@ -24,7 +24,7 @@ export const ListenerLimitsSchema = settings(
     connectionsPerClient: Type.Integer({
       minimum: 1,
       default: 200,
-      description: 'Client connections from one address (trusted proxies are exempt).',
+      description: 'Client connections from one address, of IPv6 from one /64 (trusted proxies are exempt).',
     }),
     underscores: Type.Enum(['drop', 'refuse', 'allow'], {
       default: 'drop',

@@ -11,6 +11,8 @@ import { StoredConsumerFollower, type ConsumerStore } from './stored-consumers.t
 const sha = (digit: string) => `f${digit.repeat(63)}`;
 const written = (name: string, ...digits: string[]) =>
   JSON.stringify({ name, apiKeys: digits.map((digit) => ({ sha256: sha(digit) })) });
+const limited = (name: string, digit: string, rateLimit: unknown) =>
+  JSON.stringify({ name, apiKeys: [{ sha256: sha(digit) }], rateLimit });
 
 async function following(first: Record<string, string>) {
   const clock = new FakeClock();
@@ -99,14 +101,18 @@ describe('consumers of a store', () => {
       e: JSON.stringify({ name: 'e', basic: [{ username: 'e', password: 'scrypt$4194304$8$1$c2FsdHNhbHQ$aaaa' }] }),
       f: '{"name":"f","__proto__":{"groups":["admins"]}}',
       g: 'null',
+      h: limited('h', '4', { max: 10 }),
+      i: limited('i', '5', { quota: { max: 10, per: 'day', timeZone: 'Europe/Nowhere' } }),
+      j: limited('j', '6', { max: 10, per: '1h', by: { cel: '((' } }),
+      k: limited('k', '7', [{ max: 10, per: '1h', allow: ['10.0.0.0/99'] }]),
     });
     expect(ownerOf('1')).toBe('a');
     const named = complaints().map((message) => /^consumer '(\w)' of the store is left out: ./.exec(message)?.[1]);
-    expect(named).toEqual(['b', 'c', 'd', 'e', 'f', 'g']);
+    expect(named).toEqual(['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k']);
     const { length } = complaints();
-    store.texts.set('h', written('h', '3'));
+    store.texts.set('z', written('z', '3'));
     await poll();
-    expect([ownerOf('3'), complaints().length]).toEqual(['h', length]);
+    expect([ownerOf('3'), complaints().length]).toEqual(['z', length]);
   });
 
   it('have one owner for each credential, the first by name', async () => {

@@ -11,6 +11,7 @@ import { GatewayError, type ErrorType } from '../errors.ts';
 import type { ConnectionTable } from '../memory/connection-table.ts';
 import { ERROR_TYPES } from '../memory/metric-table.ts';
 import { ClientConnection, plainAddress } from './client-connection.ts';
+import { networkOf } from './client-network.ts';
 import type { DataContext } from './context.ts';
 import { descriptorOf, HIGHEST_DESCRIPTOR } from './descriptors.ts';
 import { compileNetworks, type Networks } from './match/networks.ts';
@@ -134,12 +135,13 @@ export class Admission {
     const trusted = this.#events.onConnection();
     const client = new ClientConnection(socket, this.#config.limits.minRate, proxied);
     client.judge(trusted);
-    connections.opened(context.thread, client.address);
+    const network = networkOf(client.address);
+    connections.opened(context.thread, network);
     context.metrics.downstreamOpened();
     this.#sockets.add(socket);
     socket.on('close', () => {
       this.#sockets.delete(socket);
-      connections.closed(context.thread, client.address);
+      connections.closed(context.thread, network);
       context.metrics.downstreamClosed();
     });
     return client;
@@ -151,7 +153,7 @@ export class Admission {
     const { limits } = this.#config;
     if (connections.total > limits.connections) return 'limits.connections';
     if (descriptorOf(client.socket) > HIGHEST_DESCRIPTOR) return 'open files of the process';
-    const isCounted = !client.trusted && connections.ofAddress(client.address) > limits.connectionsPerClient;
+    const isCounted = !client.trusted && connections.ofAddress(networkOf(client.address)) > limits.connectionsPerClient;
     return isCounted ? 'limits.connectionsPerClient' : undefined;
   }
 

@@ -34,6 +34,9 @@ const DEFAULT_PORT = { http: 80, https: 443 } as const;
  */
 const MOST_PIPELINED = 128;
 
+/** After a client has closed its half: a round trip nearby, and one to anywhere. */
+const ASK_AGAIN_MS = [100, 1_000];
+
 const EXCHANGE_OF = Symbol('aya.exchange');
 type Answer = ServerResponse & Record<typeof EXCHANGE_OF, Exchange>;
 
@@ -157,13 +160,17 @@ export class Listener {
   /**
    * The client has closed its half. One that only has nothing more to ask waits for its answer; one that has left resets
    * the connection when anything is sent to it: so an interim answer, which every client must accept, tells them apart.
+   * Nobody reads from a socket that is at its end: that it was reset is only seen by sending once more.
    */
   #onHalfClose(client: ClientConnection): void {
     const { exchange } = client;
     if (exchange === null) return;
     if (!exchange.req.complete) exchange.abandon(unreadable('the client closed inside its request', 400));
     else if (exchange.streaming) client.reset();
-    else if (!exchange.res.headersSent && exchange.req.httpVersion === '1.1') exchange.res.writeContinue();
+    else if (exchange.req.httpVersion === '1.1') {
+      askWhetherThere(exchange);
+      for (const delayMs of ASK_AGAIN_MS) this.#host.context.clock.after(delayMs, () => askWhetherThere(exchange));
+    }
   }
 
   // --- requests ---
@@ -317,6 +324,10 @@ function matchPreflight({ method, view }: Exchange, { matcher }: Generation): Ma
   const requested = method === 'OPTIONS' ? preflightMethod(view) : undefined;
   const match = requested === undefined ? undefined : matcher.match(view.withMethod(requested));
   return match?.rule.answersPreflights === true ? match : undefined;
+}
+
+function askWhetherThere({ res }: Exchange): void {
+  if (!res.headersSent && !res.destroyed) res.writeContinue();
 }
 
 /** One listener for all answers: `this` is the answer, so that no closure is made per request. */

@@ -91,6 +91,14 @@ describe('a client that leaves', () => {
     expect(ms).toBeLessThan(100);
   });
 
+  it('by an ordinary close while it waits for the head, is noticed too', async () => {
+    const connection = await RawConnection.open(gateway.port);
+    connection.send(request('GET', '/hang', 'any.test'));
+    await until(() => upstream.seen.length === 1, 'the request at the upstream');
+    connection.close();
+    await until(() => upstream.aborted === 1, 'the abort at the upstream', 2_000);
+  });
+
   it('in the middle of a download, its upstream request is aborted within 100 ms', async () => {
     const connection = await RawConnection.open(gateway.port);
     connection.send(request('GET', '/large', 'any.test'));

@@ -126,6 +126,19 @@ describe('the client that the balancer names', () => {
     await until(async () => (await statusOf(await open('203.0.113.50'))) === 200, 'room again');
     for (const connection of three) connection.close();
   });
+
+  it('has one count for all addresses of its network', async () => {
+    const open = async (at: number) => {
+      const connection = await RawConnection.open(port);
+      connection.send(`PROXY TCP6 2001:db8:1:2:3:4:5:${at} 2001:db8::1 49152 443\r\n${GET}`);
+      return connection;
+    };
+    const connections = [await open(1), await open(2), await open(3)];
+    for (const connection of connections) expect((await connection.answer()).status).toBe(200);
+    expect((await (await open(4)).answer()).status).toBe(503);
+    for (const connection of connections) connection.close();
+    await until(async () => (await (await open(5)).answer()).status === 200, 'room again');
+  });
 });
 
 describe('a connection', () => {

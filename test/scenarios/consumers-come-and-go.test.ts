@@ -103,7 +103,7 @@ describe('files of consumers.d', () => {
 });
 
 describe.skipIf(!hasRedis)('consumers of the store', () => {
-  const put = (redis: RedisServer, value: { name: string }, text = JSON.stringify(value)) =>
+  const put = (redis: RedisServer, value: { name: string; rateLimit?: unknown }, text = JSON.stringify(value)) =>
     redis.command('HSET', 'aya:consumers', value.name, text);
   const publish = (redis: RedisServer) => redis.command('PUBLISH', 'aya:consumers', 'x');
 
@@ -126,6 +126,17 @@ describe.skipIf(!hasRedis)('consumers of the store', () => {
     await redis.kill();
     await until(() => gateway.logs.some(({ event }) => event === 'consumer_store_away'), 'the loss to be seen');
     expect(await onEveryThread(() => withKey(gateway, late))).toEqual([200]);
+  });
+
+  it('have the limits that they name, and without these no way in', async () => {
+    const redis = await redisServer();
+    const [named, lost] = [createApiKey(), createApiKey()];
+    await put(redis, { ...consumer('named', named), rateLimit: 'plan' });
+    await put(redis, { ...consumer('lost', lost), rateLimit: 'constructor' });
+    const gateway = await start({ store: redis.url, rateLimits: { plan: { max: 1, per: '1h' } } });
+    expect(await withKey(gateway, named)).toBe(200);
+    expect(await withKey(gateway, named)).toBe(429);
+    expect(await withKey(gateway, lost)).toBe(503);
   });
 
   it('that are wrong take nobody with them', async () => {

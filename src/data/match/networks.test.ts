@@ -20,6 +20,9 @@ describe('networks', () => {
     ['10.0.0.0/8', '10.0.0.256', false],
     ['10.0.0.0/8', '10.0.0', false],
     ['10.0.0.0/8', '', false],
+    ['fe80::/10', 'fe80::1%eth0', true],
+    ['fe80::/10', 'fe80::1%br-lan.100', true],
+    ['10.0.0.0/8', 'fe80::1%br-lan.100', false],
   ])('%s: is %s in it? %s', (network, address, expected) => {
     expect(compileNetworks([network]).contains(address)).toBe(expected);
   });

@@ -39,7 +39,8 @@ export function compileNetworks(texts: readonly string[]): Networks {
       const narrow = parseIPv4(address.startsWith('::ffff:') ? address.slice(7) : address);
       if (narrow !== -1) return containsNarrow(narrow);
       if (!isIPv6(address)) return false;
-      const parsed = ipaddr.IPv6.parse(address);
+      // Without its zone (RFC 4007 §11): that is an interface of this machine, whose name may be one that cannot be parsed.
+      const parsed = ipaddr.IPv6.parse(address.split('%', 1)[0]!);
       if (parsed.isIPv4MappedAddress()) return containsNarrow(parseIPv4(parsed.toIPv4Address().toString()));
       return wide.some(([base, bits]) => parsed.match(base, bits));
     },
