@@ -51,11 +51,14 @@ const rates = inFile('plugins/rate-limit/rate-limit.test.ts');
 const secrets = inFile('src/config/secret-files.test.ts');
 const json = inFile('plugins/validate/json.test.ts');
 const types = inFile('plugins/validate/content-type.test.ts');
+const sockets = inFile('test/scenarios/websockets-pass.test.ts');
+const outlive = inFile('test/scenarios/websockets-outlive-reloads.test.ts');
+const cache = inFile('plugins/cache/cache.test.ts');
+const streams = inFile('test/scenarios/streams-flow.test.ts');
 
 const NO_HTTP2 = 'HTTP/2 is not spoken';
-const NO_CACHE = 'there is no cache';
 const NO_COMPRESSION = 'bodies are neither coded nor decoded';
-const NO_WEBSOCKET = 'WebSockets are not carried';
+const NO_FRAMES = 'frames of WebSockets pass as they are, and are not unpacked';
 const OWN_CLIENT = 'the client towards upstreams is our own (docs/decisions/0005)';
 const NO_PATH_LIBRARY = 'paths are read and matched by our own code alone';
 const auth = 'plugins/auth';
@@ -133,6 +136,8 @@ export const FAULTS: readonly Row[] = [
   held('F61', 'slow heads', hostile('heads that never end are cut at their limit, and others are served meanwhile')),
   held('F62', 'slow bodies', hostile('bodies that never end are cut at their limit')),
   held('F63', 'slow readers', clients('twenty that stall in a download are not read ahead for')),
+  held('F65', 'event streams', streams('begins at once', 'arrives identical')),
+  held('F67', 'a stream whose client leaves', streams('is left at the upstream when its client leaves')),
   held('F68', 'large bodies', clients('one byte over the limit is 413, %s, and the upstream sees no whole request')),
   held('F69', 'large targets', bytes('a target of 100 KB', 'a method of 100 KB')),
   held('F70', 'idle connections', hostile('idle connections cost no service, and are closed at their limit')),
@@ -141,7 +146,7 @@ export const FAULTS: readonly Row[] = [
     'unfinished handshakes',
     tls('handshakes that never end are closed, and are connections while they last'),
   ),
-  none('F72', 'Range', NO_CACHE),
+  held('F72', 'Range', cache('answers a HEAD, a range, a condition, and several ranges as a whole')),
   held(
     'F73',
     'spoofed addresses',
@@ -163,6 +168,43 @@ export const FAULTS: readonly Row[] = [
   held('F86', 'files outside the directory', secrets('secrets/../../mounted/admin', 'secrets/link')),
   held('F87', 'wrong files', broken('a key written twice', 'a list as the file')),
   held('F88', 'cookies', identity('two hundred pairs arrive as they were', 'of a thousand pairs')),
+  held('F89', 'poison in fields without a key', cache('what a request asked with a body, a precondition or')),
+  held('F90', 'deceived caches', cache('an answer that says %s', 'known callers have answers of their own')),
+  held('F91', 'hosts that share a path', cache('holds host, path and query as they are')),
+  held('F92', 'credentials', cache('Authorization: only what', 'cookies: the same', 'known callers have')),
+  held('F93', 'GET with a body, HEAD, Range', cache('what a request asked with a body', 'answers a HEAD, a range')),
+  held('F94', 'odd Cache-Control', cache('an answer that says %s')),
+  held('F95', 'odd Vary', cache('is bounded: a thousand values leave sixteen', 'an answer that says %s')),
+  held(
+    'F96',
+    'crowds',
+    cache('of a hundred makes at most one request', 'shares the error', 'waits for a slow one no longer'),
+  ),
+  held('F97', 'errors', cache('errors that say nothing')),
+  held('F98', 'writes', cache('%s makes the answer of its URL')),
+  held('F99', 'hits with unread bodies', cache('leaves nothing behind on the connection')),
+  held('F100', 'cut answers', cache('an answer that broke off')),
+  held('F101', 'frames of a WebSocket', sockets('passes every byte as it is, both ways', 'passes pings and pongs')),
+  held(
+    'F102',
+    'answers to an upgrade',
+    sockets(
+      'that the upstream answers with %i gets that answer, and no tunnel',
+      'that the upstream agrees to without proof is refused with 502: %s',
+      'is held up to a bound, however much it is',
+    ),
+  ),
+  held('F103', 'WebSockets from other sites', sockets('past the hooks of the route')),
+  held(
+    'F104',
+    'stalled and silent WebSockets',
+    sockets('lets the other wait when the %s does not read', 'is closed with 1001 when it was silent for too long'),
+  ),
+  held(
+    'F105',
+    'WebSockets at a reload and at the end',
+    outlive('outlive any number of reloads', 'hold the drain until'),
+  ),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
 ];
 
@@ -207,9 +249,9 @@ const UNDICI: readonly Row[] = [
   none('CVE-2026-22036', 'chains of Content-Encoding', NO_COMPRESSION),
   held('CVE-2026-1525', 'lengths in two cases', bytes('two different content-lengths', 'two equal content-lengths')),
   held('CVE-2026-1527', 'line ends in Upgrade', bytes('CR in Upgrade')),
-  none('CVE-2026-1526, 1528, 2229, 9675, 12151', 'WebSocket client', NO_WEBSOCKET),
-  none('CVE-2026-2581', 'coalescing', NO_CACHE),
-  none('CVE-2026-9678, 13697', 'Cache-Control: private', NO_CACHE),
+  none('CVE-2026-1526, 1528, 2229, 9675, 12151', 'WebSocket client', NO_FRAMES),
+  held('CVE-2026-2581', 'coalescing', cache('an answer larger than maxEntry', 'known callers have')),
+  held('CVE-2026-9678, 13697', 'Cache-Control: private', cache('an answer that says %s')),
   held('CVE-2026-9679', 'decoded cookies', identity('that are encoded stay encoded')),
   none(
     'CVE-2026-9697',
@@ -255,7 +297,7 @@ const FASTIFY: readonly Row[] = [
     fields('a stranger’s claim is replaced by ours: %s'),
     rates('is an address, however it is written'),
   ),
-  none('ws CVE-2024-37890', 'upgrades with many fields', NO_WEBSOCKET, bytes('2001 fields')),
+  held('ws CVE-2024-37890', 'upgrades with many fields', sockets('with too many fields'), bytes('2001 fields')),
   held('http-proxy-middleware CVE-2024-21536', 'odd paths end the process', EVERY_SPELLING),
 ];
 
@@ -325,14 +367,15 @@ const GATEWAYS: readonly Row[] = [
     'captures',
     paths('is captured and written by a regex rewrite without being decoded: %s'),
   ),
-  none('Pingora CVE-2025-4366', 'hits with unread bodies', NO_CACHE, bytes('HEAD whose body is a request')),
+  held('Pingora CVE-2025-4366', 'hits with unread bodies', cache('leaves nothing behind on the connection')),
   held(
     'Pingora CVE-2026-2833',
     'bytes before the 101',
     fields('a WebSocket handshake that the upstream answers with 200'),
+    sockets('is no request, and never reaches an upstream that stays with HTTP'),
   ),
   held('Pingora CVE-2026-2835', 'HTTP/1.0', bytes('chunked in HTTP/1.0 with keep-alive', 'both framings in HTTP/1.0')),
-  none('Pingora CVE-2026-2836', 'cache keys', NO_CACHE),
+  held('Pingora CVE-2026-2836', 'cache keys', cache('holds host, path and query as they are')),
   held(
     'Apache CVE-2023-25690',
     'line ends in a rewrite',
