@@ -1,4 +1,4 @@
-/** What every origin answers: 200 bytes of JSON; /large is a MiB. */
+/** What every origin answers: 200 bytes of JSON; /medium is 64 KiB, /large a MiB. */
 const order = {
   id: 7,
   status: 'shipped',
@@ -10,5 +10,7 @@ const order = {
 const room = 200 - JSON.stringify(order).length;
 
 export const ANSWER = JSON.stringify({ ...order, note: '.'.repeat(room) });
+export const MEDIUM_PATH = '/medium';
 export const LARGE_PATH = '/large';
-export const LARGE_BYTES = 1024 ** 2;
+/** Paths that answer with so many bytes. */
+export const SIZES: Readonly<Record<string, number>> = { [MEDIUM_PATH]: 64 * 1024, [LARGE_PATH]: 1024 ** 2 };

@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ANSWER, LARGE_BYTES, LARGE_PATH } from './answer.ts';
+import { ANSWER, SIZES } from './answer.ts';
 import { answering, freePorts, LOAD_CORE, start, versionOf, type Command, type Running } from './process.ts';
 
 const ENDPOINTS = 3;
@@ -30,7 +30,7 @@ function node(ports: readonly number[]): Command {
 
 function nginx(dir: string, ports: readonly number[]): Command {
   mkdirSync(join(dir, 'www'), { recursive: true });
-  writeFileSync(join(dir, 'www', LARGE_PATH), Buffer.alloc(LARGE_BYTES, '.'));
+  for (const [path, bytes] of Object.entries(SIZES)) writeFileSync(join(dir, 'www', path), Buffer.alloc(bytes, '.'));
   writeFileSync(
     join(dir, 'origin.conf'),
     `daemon off; master_process off; pid ${dir}/origin.pid; error_log stderr warn;
@@ -43,7 +43,9 @@ function nginx(dir: string, ports: readonly number[]): Command {
        server {
          ${ports.map((port) => `listen 127.0.0.1:${port};`).join(' ')}
          location / { return 200 '${ANSWER}'; }
-         location = ${LARGE_PATH} { root ${dir}/www; }
+         ${Object.keys(SIZES)
+           .map((path) => `location = ${path} { root ${dir}/www; }`)
+           .join('\n         ')}
        }
      }`,
   );

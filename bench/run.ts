@@ -15,17 +15,19 @@ import { nginx } from './contestants/nginx.ts';
 import { generator } from './load.ts';
 import { originVersion, startOrigin } from './origin.ts';
 import { canPin } from './process.ts';
+import { cache } from './scenarios/cache.ts';
 import { guarded } from './scenarios/guarded.ts';
 import { matcher } from './scenarios/matcher.ts';
-import { large, small } from './scenarios/requests.ts';
+import { large, medium, small } from './scenarios/requests.ts';
 import { memory, startUp } from './scenarios/resources.ts';
 import { reload } from './scenarios/reload.ts';
 import { routes } from './scenarios/routes.ts';
+import { sockets } from './scenarios/sockets.ts';
 import { tokens } from './scenarios/tokens.ts';
 import { fixed, type Bench, type Budget, type Findings, type Scenario } from './scenarios/scenario.ts';
 
 const CONTESTANTS = [floor, aya, ayaFull, nginx, haproxy, caddy, fastifyHttpProxy];
-const SCENARIOS = [small, guarded, large, routes, matcher, tokens, reload, memory, startUp];
+const SCENARIOS = [small, guarded, cache, medium, large, routes, matcher, tokens, reload, memory, sockets, startUp];
 
 const { quick, only, json } = options();
 const dir = mkdtempSync(join(tmpdir(), 'aya-bench-'));

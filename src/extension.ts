@@ -7,6 +7,7 @@ import { readdir } from 'node:fs/promises';
 import type { FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import type { TSchema } from 'typebox';
+import type { CacheStore } from './cache/store.ts';
 import type { Clock, Random } from './clock.ts';
 import type { OptionFiles } from './config/option-files.ts';
 import type { Config, GatewayConfig, RouteConfig } from './config/schema.ts';
@@ -32,6 +33,8 @@ export interface PluginContext {
   /** What the control plane fetched of the URLs that `documents` named. */
   readonly documents: Documents;
   readonly limits: Limits;
+  /** Answers that were stored, by any thread. */
+  readonly cache: CacheStore;
   /** The generation's pool of that name; the loader has checked that it exists. */
   pool(name: string): Pool;
   /** Sends a request of the plugin's own through its pool, as one try. */

@@ -91,6 +91,19 @@ withAdmin(
   tell(await explain(method, url, options));
 });
 
+withAdmin(
+  program
+    .command('purge')
+    .argument('[url...]', 'URLs as clients ask for them, such as https://api.example.com/orders/7')
+    .option('--prefix <url>', 'all URLs that begin so; may be repeated', collect, [])
+    .option('--tag <tag>', 'all answers with that Surrogate-Key or Cache-Tag; may be repeated', collect, [])
+    .option('--dir <dir>', 'directory of the configuration', '.')
+    .description('have the running gateway forget stored answers'),
+).action(async (urls: readonly string[], options: AdminFlags & PurgeFlags) => {
+  const { purge } = await import('./cli/purge.ts');
+  tell(await purge(urls, options));
+});
+
 const consumer = program
   .command('consumer')
   .description('say who may call: consumers, their keys and passwords')
@@ -172,6 +185,12 @@ program
 interface AdminFlags {
   readonly admin?: string;
   readonly token?: string;
+}
+
+interface PurgeFlags {
+  readonly dir: string;
+  readonly prefix: readonly string[];
+  readonly tag: readonly string[];
 }
 
 interface ExplainFlags {

@@ -3,14 +3,14 @@
  * the floor; on the load's, the origin where nginx is not installed.
  */
 import { createServer } from 'node:http';
-import { ANSWER, LARGE_BYTES, LARGE_PATH } from '../answer.ts';
+import { ANSWER, SIZES } from '../answer.ts';
 
 const small = Buffer.from(ANSWER);
-const large = Buffer.alloc(LARGE_BYTES, '.');
+const bodies = new Map(Object.entries(SIZES).map(([path, bytes]) => [path, Buffer.alloc(bytes, '.')]));
 
 for (const port of process.argv.slice(2)) {
   const server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
-    const body = request.url === LARGE_PATH ? large : small;
+    const body = bodies.get(request.url ?? '') ?? small;
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
     response.end(body);
   });

@@ -38,7 +38,7 @@ function time(built: Matcher<number>, paths: readonly string[]): number {
   const begun = process.hrtime.bigint();
   for (let count = 0; count < MATCHES; count++) {
     const path = paths[count % PATHS] ?? '';
-    const request = new RequestView('GET', 'api.example.com', path, '', [], '127.0.0.1');
+    const request = new RequestView('GET', 'api.example.com', path, '', [], '127.0.0.1', 'http');
     if (built.match(request) !== undefined) matched++;
   }
   const ns = Number(process.hrtime.bigint() - begun) / MATCHES;

@@ -1,5 +1,5 @@
 /** What one request costs each contestant: small answers, then large ones. */
-import { LARGE_PATH } from '../answer.ts';
+import { LARGE_PATH, MEDIUM_PATH } from '../answer.ts';
 import { race, type Result } from '../race.ts';
 import { fixed, thousands, type Bench, type Budget, type Findings, type Scenario } from './scenario.ts';
 
@@ -9,10 +9,16 @@ export const small: Scenario = {
   run: (bench) => compare(bench, '/', smallBudgets),
 };
 
+export const medium: Scenario = {
+  name: 'medium',
+  title: 'The same with a 64 KiB answer',
+  run: (bench) => compare(bench, MEDIUM_PATH, mediumBudgets),
+};
+
 export const large: Scenario = {
   name: 'large',
   title: 'The same with a 1 MiB answer',
-  run: (bench) => compare(bench, LARGE_PATH),
+  run: (bench) => compare(bench, LARGE_PATH, largeBudgets),
 };
 
 async function compare(
@@ -48,7 +54,7 @@ async function compare(
 }
 
 function smallBudgets(results: readonly Result[]): Budget[] {
-  const cost = (name: string) => results.find((result) => result.name === name)?.cpuUs.best ?? NaN;
+  const cost = costs(results);
   const aya = cost('aya');
   const full = cost('aya-full');
   return [
@@ -58,3 +64,16 @@ function smallBudgets(results: readonly Result[]): Budget[] {
     { promise: 'full Aya to bare Caddy', atMost: 1, found: full / cost('caddy') },
   ];
 }
+
+function mediumBudgets(results: readonly Result[]): Budget[] {
+  const cost = costs(results);
+  return [{ promise: 'a 64 KiB answer to nginx', atMost: 2, found: cost('aya') / cost('nginx') }];
+}
+
+function largeBudgets(results: readonly Result[]): Budget[] {
+  const cost = costs(results);
+  return [{ promise: 'a 1 MiB answer to HAProxy', atMost: 2.5, found: cost('aya') / cost('haproxy') }];
+}
+
+const costs = (results: readonly Result[]) => (name: string) =>
+  results.find((result) => result.name === name)?.cpuUs.best ?? NaN;

@@ -109,6 +109,6 @@ function time(method: Authenticator, bearer: string, times: number): number {
 function request(bearer: string): Exchange {
   // As from the wire: another string each time, of which nothing is known yet.
   const fields = [...FIELDS, 'authorization', Buffer.from(`Bearer ${bearer}`, 'latin1').toString('latin1')];
-  const view = new RequestView('GET', 'api.example.com', '/orders', '', fields, '127.0.0.1');
+  const view = new RequestView('GET', 'api.example.com', '/orders', '', fields, '127.0.0.1', 'http');
   return Object.assign(view, { upstream: { fields, target: '/orders' } }) as unknown as Exchange;
 }

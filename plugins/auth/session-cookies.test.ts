@@ -14,7 +14,7 @@ it('an upstream gets the other cookies only', () => {
     'shop',
   ];
   const fields = ['Cookie', [...names.map((name) => `${name}=x`), 'aya-sessions=1', 'b=2'].join('; ')];
-  const view = new RequestView('GET', 'shop.example.com', '/', '', fields, '127.0.0.1');
+  const view = new RequestView('GET', 'shop.example.com', '/', '', fields, '127.0.0.1', 'http');
   const upstream = { target: '/', fields: [...fields] } as unknown as UpstreamRequest;
   withholdSessions({ view, upstream }, ['aya-session', 'shop']);
   expect(upstream.fields).toEqual(['Cookie', 'aya-sessions=1; b=2']);
@@ -22,7 +22,7 @@ it('an upstream gets the other cookies only', () => {
 
 it('not even where the cookies come in several fields', () => {
   const fields = ['Cookie', 'a=1', 'cookie', 'aya-session=x; b=2'];
-  const view = new RequestView('GET', 'shop.example.com', '/', '', fields, '127.0.0.1');
+  const view = new RequestView('GET', 'shop.example.com', '/', '', fields, '127.0.0.1', 'http');
   const upstream = { target: '/', fields: [...fields] } as unknown as UpstreamRequest;
   withholdSessions({ view, upstream }, ['aya-session']);
   expect(upstream.fields).toEqual(['Cookie', 'a=1', 'cookie', 'b=2']);

@@ -4,6 +4,7 @@
  */
 import type { Exchange } from '../../src/data/exchange.ts';
 import { compileOrigins, preflightMethod } from '../../src/data/match/origins.ts';
+import { addVary } from '../../src/data/vary.ts';
 import { definePlugin } from '../../src/extension.ts';
 import { checkCors } from './check.ts';
 import type { CorsConfig } from './schema.ts';
@@ -85,14 +86,4 @@ function dropUpstreams(fields: string[]): void {
     fields[kept++] = fields[at + 1]!;
   }
   fields.length = kept;
-}
-
-/** Beside what an upstream says, unless that covers it. */
-function addVary(fields: string[], name: string): void {
-  for (let at = 0; at < fields.length; at += 2) {
-    if (fields[at]!.length !== 4 || fields[at]!.toLowerCase() !== 'vary') continue;
-    const members = fields[at + 1]!.split(',').map((member) => member.trim().toLowerCase());
-    if (members.includes('*') || members.includes(name.toLowerCase())) return;
-  }
-  fields.push('vary', name);
 }

@@ -19,18 +19,30 @@ export class AdminClient {
   }
 
   /** The page as JSON. Rejects with a sentence for the user. */
-  async get<Page>(path: string): Promise<Page> {
+  get<Page>(path: string): Promise<Page> {
+    return this.#ask('GET', path);
+  }
+
+  /** An order, and what came of it. Rejects with a sentence for the user. */
+  post<Page>(path: string): Promise<Page> {
+    return this.#ask('POST', path);
+  }
+
+  async #ask<Page>(method: string, path: string): Promise<Page> {
     const headers = this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` };
-    const response = await fetch(this.url + path, { headers, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) }).catch(
-      (error: unknown) => {
-        throw new Error(`no gateway answers at ${this.url} (${reasonOf(error)})`);
-      },
-    );
+    const response = await fetch(this.url + path, {
+      method,
+      headers,
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    }).catch((error: unknown) => {
+      throw new Error(`no gateway answers at ${this.url} (${reasonOf(error)})`);
+    });
     if (response.ok) return (await response.json()) as Page;
-    await response.body?.cancel();
+    const { detail } = (await response.json().catch(() => ({}))) as { detail?: string };
     if (response.status === 401) {
       throw new Error(`the gateway at ${this.url} wants the token of its admin server: --token, or AYA_ADMIN_TOKEN`);
     }
+    if (response.status === 400 && detail !== undefined) throw new Error(detail);
     throw new Error(`${this.url}${path} answers ${response.status}: is this the admin server of a gateway?`);
   }
 }

@@ -7,10 +7,11 @@ import type { RewriteConfig } from '../config/rewrite-schema.ts';
 export type RouteMatch = Match<RouteConfig>;
 
 /** What `--json` says of a match. */
-export function matchData({ rank, rule, host, path, methods, conditions }: RouteMatch) {
+export function matchData({ rank, rule, scheme, host, path, methods, conditions }: RouteMatch) {
   return {
     rank: rank + 1,
     route: rule.name,
+    scheme: scheme ?? null,
     host: host.text,
     path: path.kind === 'regex' ? { regex: path.text } : path.text,
     methods: methods === undefined ? null : [...methods],
@@ -23,7 +24,8 @@ export const describePath = ({ path }: RouteMatch) => (path.kind === 'regex' ? `
 
 export const describeMethods = ({ methods }: RouteMatch) => (methods === undefined ? 'any' : [...methods].join(','));
 
-export const describeConditions = ({ conditions }: RouteMatch) => conditions.map(describeCondition).join(', ');
+export const describeConditions = ({ scheme, conditions }: RouteMatch) =>
+  [...(scheme === undefined ? [] : [`scheme ${scheme}`]), ...conditions.map(describeCondition)].join(', ');
 
 function describeCondition(condition: Condition): string {
   if (condition.source === 'client') return `client in ${condition.networks.texts.join(' or ')}`;

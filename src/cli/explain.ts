@@ -43,7 +43,7 @@ export interface Explanation {
 
 export interface ExplainedMatch extends ReturnType<typeof matchData> {
   readonly verdict: 'chosen' | 'outranked' | 'refused';
-  readonly part: 'host' | 'path' | 'method' | 'condition' | null;
+  readonly part: 'scheme' | 'host' | 'path' | 'method' | 'condition' | null;
   readonly reason: string;
 }
 

@@ -34,9 +34,12 @@ export function readQuestion(method: string, url: string, { header, client }: To
   if (method === 'TRACE') throw refusal('TRACE is not supported.', 405);
   if (method === 'CONNECT') throw refusal('CONNECT is not supported.', 405);
   const { host, port } = parsed;
-  const view = new RequestView(method, host, target.routePath, target.search, header, client);
+  const view = new RequestView(method, host, target.routePath, target.search, header, client, schemeOf(url));
   return { method, authority: port === undefined ? host : `${host}:${port}`, target, view };
 }
+
+/** Of a path alone: what needs no certificate. */
+const schemeOf = (url: string) => (/^https:/i.test(url) ? 'https' : 'http');
 
 function fieldOf(fields: readonly string[], name: string): string | undefined {
   const at = fields.findIndex((field, index) => index % 2 === 0 && field.toLowerCase() === name);

@@ -351,8 +351,46 @@ const BROKEN: readonly Broken[] = [
     text: pool('tls: { ca: ▸../../etc/ssl/cert.pem }'),
     says: "'../../etc/ssl/cert.pem' leads out of the configuration's directory: write an absolute path if that is meant",
   },
+  {
+    what: 'a pinned name that is none',
+    text: pool('tls: { subjectAltNames: [spiffe://a/b, 10.0.0.1, ▸a_b?c] }'),
+    says: "'a_b?c' is not a host name",
+  },
+  {
+    what: 'a pinned address that is none',
+    text: pool('tls: { subjectAltNames: [▸IP:a.test] }'),
+    says: "'IP:a.test' is not an IP address",
+  },
+  {
+    what: 'a pinned type without a name',
+    text: pool('tls: { subjectAltNames: [▸"URI:"] }'),
+    says: "'URI:' is a type without a name",
+  },
+  {
+    what: 'pinned names that nobody looks at',
+    text: pool('tls: { verify: false, ▸subjectAltNames: [a.test] }'),
+    says: "'subjectAltNames' beside 'verify: false': no certificate is looked at — leave verify out",
+  },
   { what: 'a client certificate without its key', text: pool('tls: { ▸cert: load.ts }'), says: "'cert' without 'key'" },
   // --- gateway.yaml ---
+  {
+    what: 'a cache with next to no memory',
+    file: 'gateway.yaml',
+    text: 'cache:\n  memory: ▸64KiB\n  maxEntry: 1KiB\n',
+    says: 'cache.memory is less than 1MiB — give the cache more memory, or store smaller answers only',
+  },
+  {
+    what: 'a cache that one answer could fill',
+    file: 'gateway.yaml',
+    text: 'cache:\n  maxEntry: ▸32MiB\n',
+    says: 'cache.maxEntry is more than an eighth of cache.memory — give the cache more memory, or store smaller answers only',
+  },
+  {
+    what: 'a cache without bound',
+    file: 'gateway.yaml',
+    text: 'cache:\n  memory: ▸none\n',
+    says: "expected a size such as 512B, 64KiB or 8MiB, got 'none'",
+  },
   {
     what: 'an admin server open to all',
     file: 'gateway.yaml',
@@ -393,7 +431,7 @@ const BROKEN: readonly Broken[] = [
     what: 'defaults with a pool',
     file: 'gateway.yaml',
     text: 'defaults: { ▸pool: a }\n',
-    says: "unknown key 'pool' — known here: timeout, limits, auth, authorize, cors, csrf, headers, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
+    says: "unknown key 'pool' — known here: timeout, limits, websocket, auth, authorize, cache, compress, cors, csrf, headers, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
   },
 ];
 

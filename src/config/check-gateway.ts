@@ -11,6 +11,7 @@ export function checkGateway(config: GatewayConfig, document: Document): Problem
     ...checkListeners(config, document),
     ...checkNetworks(config, document),
     ...checkStore(config, document),
+    ...checkCache(config, document),
   ];
 }
 
@@ -87,4 +88,14 @@ function checkStore({ store }: GatewayConfig, document: Document): Problem[] {
     const at = typeof store === 'string' ? '/store' : '/store/url';
     return [document.error(document.valueAt(at), (error as Error).message)];
   }
+}
+
+/** So that the largest answer never pushes out all others. */
+function checkCache({ cache }: GatewayConfig, document: Document): Problem[] {
+  if (cache.maxEntry * 8 <= cache.memory && cache.memory >= 1024 ** 2) return [];
+  const [at, hint] =
+    cache.memory < 1024 ** 2
+      ? ['/cache/memory', 'cache.memory is less than 1MiB']
+      : ['/cache/maxEntry', 'cache.maxEntry is more than an eighth of cache.memory'];
+  return [document.error(document.valueAt(at), hint, 'give the cache more memory, or store smaller answers only')];
 }

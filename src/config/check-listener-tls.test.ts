@@ -27,6 +27,10 @@ describe.skipIf(!hasOpenssl('src/config/check-listener-tls.test.ts'))('the TLS o
     writeFileSync(certificates.file('text.pem'), 'no certificate');
     writeFileSync(certificates.file('broken.pem'), '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
     mkdirSync(certificates.file('folder'));
+    certificates.ocsp('api', 1);
+    certificates.staleOcsp('other');
+    writeFileSync(certificates.file('refused.der'), Buffer.from('30030a0106', 'hex'));
+    writeFileSync(certificates.file('short.der'), Buffer.from('30', 'hex'));
   });
 
   const load = (tls: string) =>
@@ -72,6 +76,12 @@ describe.skipIf(!hasOpenssl('src/config/check-listener-tls.test.ts'))('the TLS o
     ['cert: api.pem, key: ▸text.pem', `'text.pem' holds no private key that can be read`],
     ['cert: api.pem, key: ▸locked.key', `the key 'locked.key' needs a passphrase`],
     ['cert: api.pem, key: ▸other.key', `the key 'other.key' does not belong to the certificate 'api.pem'`],
+    ['cert: api.pem, key: api.key, ocsp: ▸gone.der', `file 'gone.der' does not exist`],
+    ['cert: api.pem, key: api.key, ocsp: ▸api.pem', `'api.pem' holds no OCSP response (DER)`],
+    ['cert: api.pem, key: api.key, ocsp: ▸short.der', `'short.der' holds no OCSP response (DER)`],
+    ['cert: api.pem, key: api.key, ocsp: ▸refused.der', `'refused.der' holds an OCSP response that failed (status 6)`],
+    ['cert: api.pem, key: api.key, ocsp: ▸other.der', `'other.der' is not about the certificate 'api.pem'`],
+    ['certificates: [{ cert: api.pem, key: api.key }], ocsp: ▸api.der', `'ocsp' beside 'certificates'`],
     ['cert: api.pem, key: api.key, clientCa: ▸gone.pem', `file 'gone.pem' does not exist`],
     ['cert: api.pem, key: api.key, clientCa: ▸text.pem', `'text.pem' holds no PEM certificate`],
     ['cert: api.pem, key: api.key, clientCa: ▸broken.pem', `'broken.pem' holds no certificate that can be read`],
@@ -98,6 +108,7 @@ describe.skipIf(!hasOpenssl('src/config/check-listener-tls.test.ts'))('the TLS o
       `'other.pem' names no host`,
     ],
     ['cert: brief.pem, key: brief.key', 'expires in 4 days'],
+    ['cert: other.pem, key: other.key, ocsp: other.der', `'other.der' is stale: it is not stapled`],
   ])('is a warning: %s', (tls, says) => {
     const { config, problems } = load(tls);
     expect(config).toBeDefined();

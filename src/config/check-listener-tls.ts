@@ -9,6 +9,7 @@ import { createSecureContext } from 'node:tls';
 import { systemClock } from '../clock.ts';
 import type { Document } from './document.ts';
 import { fileFault } from './file-fault.ts';
+import { checkOcsp, ocspIsAbout, ocspStaleAt } from './ocsp.ts';
 import type { Problem } from './problem.ts';
 import type { CertificateFiles, WrittenListenerTls } from './schema.ts';
 
@@ -45,7 +46,9 @@ class TlsCheck {
 
   run(tls: WrittenListenerTls): readonly Problem[] {
     this.#checkForm(tls);
-    if (tls.cert !== undefined && tls.key !== undefined) this.#checkPair({ cert: tls.cert, key: tls.key }, this.#at);
+    if (tls.cert !== undefined && tls.key !== undefined) {
+      this.#checkPair({ cert: tls.cert, key: tls.key, ...(tls.ocsp && { ocsp: tls.ocsp }) }, this.#at);
+    }
     tls.certificates?.forEach((files, index) => {
       const certificate = this.#checkPair(files, `${this.#at}/certificates/${index}`);
       if (index > 0 && certificate !== undefined && !/(^|, )DNS:/.test(certificate.subjectAltName ?? '')) {
@@ -56,9 +59,9 @@ class TlsCheck {
     return this.#problems;
   }
 
-  #checkForm({ cert, key, certificates }: WrittenListenerTls): void {
+  #checkForm({ cert, key, ocsp, certificates }: WrittenListenerTls): void {
     if (certificates !== undefined) {
-      const single = cert !== undefined ? 'cert' : key !== undefined ? 'key' : undefined;
+      const single = cert !== undefined ? 'cert' : key !== undefined ? 'key' : ocsp !== undefined ? 'ocsp' : undefined;
       if (single !== undefined)
         this.#fail(`${this.#at}/${single}`, `'${single}' beside 'certificates'`, 'list it there');
     } else if (cert === undefined && key === undefined) {
@@ -81,7 +84,18 @@ class TlsCheck {
     const fault = faultOf(() => createSecureContext({ cert: certPem, key: keyPem }));
     if (fault !== undefined) this.#fail(`${at}/cert`, `'${files.cert}' and '${files.key}' cannot be used: ${fault}`);
     this.#checkDates(certificate, files.cert, `${at}/cert`);
+    if (files.ocsp !== undefined) this.#checkOcsp(files.ocsp, files.cert, certificate, `${at}/ocsp`);
     return certificate;
+  }
+
+  #checkOcsp(path: string, certPath: string, { serialNumber }: X509Certificate, at: string): void {
+    const response = this.#read(path, at);
+    if (response === undefined) return;
+    const fault = faultOf(() => checkOcsp(response));
+    if (fault !== undefined) return this.#fail(at, `'${path}' ${fault}`);
+    if (!ocspIsAbout(response, serialNumber))
+      return this.#fail(at, `'${path}' is not about the certificate '${certPath}'`);
+    if (ocspStaleAt(response) <= this.#now) this.#warn(at, `'${path}' is stale: it is not stapled`);
   }
 
   #checkClientCa({ clientCa, clientAuth }: WrittenListenerTls): void {

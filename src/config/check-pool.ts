@@ -1,5 +1,7 @@
 /** What a schema cannot say about one pool. */
+import ipaddr from 'ipaddr.js';
 import { compileRegex } from '../data/match/regex.ts';
+import { parsePin } from '../upstream/tls.ts';
 import { child, type Document } from './document.ts';
 import { fileFault } from './file-fault.ts';
 import type { Problem } from './problem.ts';
@@ -112,6 +114,15 @@ function checkTls({ tls, name, endpoints }: PoolConfig, document: Document, at: 
   if (tls[given] !== undefined && tls[missing] === undefined) {
     problems.push(document.error(document.keyAt(`${at}/${given}`), `'${given}' without '${missing}'`));
   }
+  tls.subjectAltNames?.forEach((name, index) => {
+    const fault = pinFault(name);
+    if (fault !== undefined)
+      problems.push(document.error(document.valueAt(`${at}/subjectAltNames/${index}`), `'${name}' ${fault}`));
+  });
+  if (!tls.verify && tls.subjectAltNames !== undefined) {
+    const message = `'subjectAltNames' beside 'verify: false': no certificate is looked at`;
+    problems.push(document.error(document.keyAt(`${at}/subjectAltNames`), message, 'leave verify out'));
+  }
   if (!tls.verify) {
     problems.push(
       document.warning(
@@ -126,6 +137,13 @@ function checkTls({ tls, name, endpoints }: PoolConfig, document: Document, at: 
     );
   }
   return problems;
+}
+
+function pinFault(name: string): string | undefined {
+  const { type, value } = parsePin(name);
+  if (value === '') return 'is a type without a name';
+  if (type === 'IP' && !ipaddr.isValid(value)) return 'is not an IP address';
+  return type === 'DNS' && !/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(value) ? 'is not a host name' : undefined;
 }
 
 /** RFC 9110 §5.6.2: a token. */

@@ -169,11 +169,15 @@ type WrittenGateway = Omit<GatewayConfig, 'listen'> & { listen: WrittenListener[
 
 function listenerFrom({ tls, ...listener }: WrittenListener, dir: string): ListenerConfig {
   if (tls === undefined) return listener;
-  const { cert, key, certificates = [], clientCa, minVersion } = tls;
+  const { cert, key, ocsp, certificates = [], clientCa, minVersion } = tls;
   // One that is half written is refused by its check.
-  const written = cert === undefined || key === undefined ? certificates : [{ cert, key }];
+  const written = cert === undefined || key === undefined ? certificates : [{ cert, key, ...(ocsp && { ocsp }) }];
   const resolved: ListenerTlsConfig = {
-    certificates: written.map((files) => ({ cert: resolve(dir, files.cert), key: resolve(dir, files.key) })),
+    certificates: written.map((files) => ({
+      cert: resolve(dir, files.cert),
+      key: resolve(dir, files.key),
+      ...(files.ocsp && { ocsp: resolve(dir, files.ocsp) }),
+    })),
     ...(clientCa === undefined ? {} : { clientCa: resolve(dir, clientCa) }),
     clientAuth: tls.clientAuth ?? (clientCa === undefined ? 'none' : 'require'),
     minVersion,

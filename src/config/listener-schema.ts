@@ -15,6 +15,15 @@ export const ListenerLimitsSchema = settings(
     requestTimeout: Duration('Until a request’s body is there (408).', '60s'),
     minRate: Size('Slowest body accepted, per second, after its first ten seconds (408).', '512B'),
     keepAlive: Duration('An idle client connection is closed after this; keep it above the balancer’s own.', '65s'),
+    maxConnectionAge: Duration(
+      'A client connection this old, ±10 %, ends with its next answer, or while it is idle, so that clients come back through the balancer and load spreads over gateways; 0s = no limit.',
+      '1h',
+    ),
+    maxRequestsPerConnection: Type.Integer({
+      minimum: 0,
+      default: 0,
+      description: 'A client connection ends with the answer to its request of this number; 0 = no limit.',
+    }),
     connections: Type.Integer({
       minimum: 1,
       default: 10_000,
@@ -37,12 +46,18 @@ export const ListenerLimitsSchema = settings(
 const CertificateSchema = object({
   cert: Text('File with the certificate (PEM), its chain behind it.'),
   key: Text('File with its private key (PEM).'),
+  ocsp: Type.Optional(
+    Text(
+      'File with an OCSP response about it (DER), which is stapled to handshakes until it is stale. A reload reads it anew.',
+    ),
+  ),
 });
 
 const ListenerTlsSchema = object(
   {
     cert: Type.Optional(CertificateSchema.properties.cert),
     key: Type.Optional(CertificateSchema.properties.key),
+    ocsp: CertificateSchema.properties.ocsp,
     certificates: Type.Optional(
       Type.Array(CertificateSchema, {
         minItems: 1,
@@ -88,6 +103,7 @@ export type WrittenListenerTls = StaticDecode<typeof ListenerTlsSchema>;
 export interface CertificateFiles {
   cert: string;
   key: string;
+  ocsp?: string;
 }
 /** File names are absolute. */
 export interface ListenerTlsConfig {

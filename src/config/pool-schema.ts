@@ -145,6 +145,21 @@ const UpstreamTlsSchema = object(
     cert: Type.Optional(Text('File with the client certificate (PEM).')),
     key: Type.Optional(Text('File with its key (PEM).')),
     serverName: Type.Optional(Text('Name to ask for (SNI) and to verify, instead of the endpoint’s host.')),
+    subjectAltNames: Type.Optional(
+      Type.Array(
+        Type.String({
+          pattern: '^\\S+$',
+          title: 'subject alternative name',
+          examples: ['spiffe://fleet.test/orders', 'orders.internal', 'IP:10.0.0.1'],
+        }),
+        {
+          minItems: 1,
+          description:
+            'The certificate must hold one of these names, each as it stands there (DNS:, URI: or IP: may be written before it). They are verified instead of the name that was asked for.',
+        },
+      ),
+    ),
+    minVersion: Type.Enum(['1.2', '1.3'], { default: '1.2', description: 'Oldest version of TLS that is spoken.' }),
     verify: Type.Boolean({
       default: true,
       description: 'false accepts any certificate: for tests only, it is warned about.',

@@ -11,16 +11,20 @@ import { IdentitySchema, type IdentityConfig } from './identity-schema.ts';
 import { ListenerSchema, type ListenerConfig } from './listener-schema.ts';
 import { poolSchema, type PoolConfig } from './pool-schema.ts';
 import { ConsumerSchema, GroupSchema, type ConsumerConfig, type GroupConfig } from './consumer-schema.ts';
+import { CacheMemorySchema, type CacheMemoryConfig } from './cache-schema.ts';
 import { StoreSchema, type StoreConfig } from './store-schema.ts';
 import { NamedLimitsSchema, type LimitConfig } from './rate-limit-schema.ts';
 import { Name, object, oneOrMany, settings, Text, TextPattern } from './shapes.ts';
+import { WebsocketSchema, type WebsocketConfig } from './websocket-schema.ts';
 
+export * from './cache-schema.ts';
 export * from './consumer-schema.ts';
 export * from './identity-schema.ts';
 export * from './listener-schema.ts';
 export * from './pool-schema.ts';
 export * from './rate-limit-schema.ts';
 export * from './store-schema.ts';
+export * from './websocket-schema.ts';
 
 // --- routes ----------------------------------------------------------------------------------------------------------
 
@@ -36,6 +40,12 @@ const Condition = Type.Union(
 const Conditions = (description: string) => Type.Record(Type.String(), Condition, { description });
 
 export const MatchSchema = object({
+  scheme: Type.Optional(
+    Type.Enum(['http', 'https'], {
+      description:
+        'How the client speaks; where a trusted proxy stands between, what X-Forwarded-Proto says. It outweighs host and path: `scheme: http` alone takes all that comes without TLS.',
+    }),
+  ),
   host: Type.Optional(
     oneOrMany(Text('api.example.com, or *.example.com for any name below it.'), 'Host names, without port.'),
   ),
@@ -124,12 +134,14 @@ export interface RouteConfig extends Partial<RouteConcerns> {
   pool?: string;
   timeout: TimeoutConfig;
   limits: RouteLimitsConfig;
+  websocket: WebsocketConfig;
 }
 
 /** What a route and `defaults` share: the core's keys and the plugins'. */
 const routeSettings = (concerns: Record<string, TSchema>) => ({
   timeout: TimeoutSchema,
   limits: RouteLimitsSchema,
+  websocket: WebsocketSchema,
   ...Object.fromEntries(Object.entries(concerns).map(([key, schema]) => [key, Type.Optional(schema)])),
 });
 
@@ -222,6 +234,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       description: 'Carries the request id.',
     }),
     store: StoreSchema,
+    cache: CacheMemorySchema,
     consumers: Type.Array(ConsumerSchema, {
       default: [],
       description: 'Known callers; also one file each in consumers.d/.',
@@ -248,6 +261,7 @@ export interface GatewayConfig {
   shed: { loopDelay: number; heap: number; bodies: number };
   requestIdHeader: string;
   store: StoreConfig;
+  cache: CacheMemoryConfig;
   groups: Record<string, GroupConfig>;
   identity?: IdentityConfig;
   rateLimits: Record<string, LimitConfig>;

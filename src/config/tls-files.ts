@@ -7,9 +7,9 @@ import { readFileSync } from 'node:fs';
 import { hashOf } from './read.ts';
 import type { Config, ListenerConfig, ListenerTlsConfig } from './schema.ts';
 
-/** PEM. */
+/** PEM; OCSP responses DER. */
 export interface TlsFiles {
-  readonly certificates: readonly { readonly cert: string; readonly key: string }[];
+  readonly certificates: readonly { readonly cert: string; readonly key: string; readonly ocsp?: Uint8Array }[];
   readonly clientCa: string | undefined;
   readonly digest: string;
 }
@@ -17,9 +17,15 @@ export interface TlsFiles {
 /** @throws when one of them cannot be read. */
 export function readTlsFiles({ certificates: files, clientCa: caFile }: ListenerTlsConfig): TlsFiles {
   const read = (file: string) => readFileSync(file, 'utf8');
-  const certificates = files.map(({ cert, key }) => ({ cert: read(cert), key: read(key) }));
+  const certificates = files.map(({ cert, key, ocsp }) => ({
+    cert: read(cert),
+    key: read(key),
+    ...(ocsp && { ocsp: readFileSync(ocsp) }),
+  }));
   const clientCa = caFile === undefined ? undefined : read(caFile);
-  const contents = certificates.flatMap(({ cert, key }) => [cert, key]);
+  const contents = certificates.flatMap(({ cert, key, ocsp }) =>
+    ocsp === undefined ? [cert, key] : [cert, key, ocsp],
+  );
   return { certificates, clientCa, digest: digestOf(clientCa === undefined ? contents : [...contents, clientCa]) };
 }
 
@@ -40,7 +46,7 @@ export function checkedTlsFiles({ tls, tlsDigest }: ListenerConfig, held: TlsFil
 /** Digests of every certificate, key and authority that a configuration names, by full path; of what is gone, ''. */
 export function tlsFileDigests({ gateway, pools }: Config): Map<string, string> {
   const listeners = gateway.listen.flatMap(({ tls }) =>
-    tls === undefined ? [] : [...tls.certificates.flatMap(({ cert, key }) => [cert, key]), tls.clientCa],
+    tls === undefined ? [] : [...tls.certificates.flatMap(({ cert, key, ocsp }) => [cert, key, ocsp]), tls.clientCa],
   );
   const upstreams = pools.flatMap(({ tls }) => [tls?.ca, tls?.cert, tls?.key]);
   const paths = new Set([...listeners, ...upstreams].filter((path) => path !== undefined));

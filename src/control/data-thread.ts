@@ -9,8 +9,8 @@ import type { ThreadView } from './view.ts';
 
 /** For a thread that compiles, listens or starts. */
 export const ANSWER_WITHIN_MS = 10_000;
-/** What a drained thread may take beyond its deadline to say so. */
-const DRAIN_GRACE_MS = 500;
+/** What a drained thread may take beyond its deadline to say so: it waits for the WebSockets that it then tells to go. */
+const DRAIN_GRACE_MS = 900;
 
 export interface SeatParts {
   readonly thread: number;

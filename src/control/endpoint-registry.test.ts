@@ -51,7 +51,7 @@ describe('rows', () => {
     const both = config([
       poolConfig([A]),
       poolConfig([A], { name: 'users' }),
-      poolConfig([A], { name: 'secure', tls: { verify: true, serverName: 'a.internal' } }),
+      poolConfig([A], { name: 'secure', tls: { verify: true, minVersion: '1.2', serverName: 'a.internal' } }),
     ]);
     expect(new Set(registry.hold(1, both).values()).size).toBe(3);
   });

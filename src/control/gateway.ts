@@ -10,6 +10,7 @@ import type { Config, GatewayConfig } from '../config/schema.ts';
 import type { ConfigWatch } from '../config/watch.ts';
 import { countersOf, scanPlugins } from '../extension.ts';
 import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
+import type { CacheTable } from '../memory/cache-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import type { UsageTable } from '../memory/usage-table.ts';
@@ -23,6 +24,7 @@ import { Serving } from './serving.ts';
 import { spawnWorker, type SpawnThread } from './thread-line.ts';
 import type {
   AdminView,
+  CertificateView,
   DocumentView,
   GatewayStatus,
   ListenerView,
@@ -206,6 +208,10 @@ export class Gateway implements AdminView {
     return this.#serving.counterTable;
   }
 
+  get cacheTable(): CacheTable {
+    return this.#serving.cacheTable;
+  }
+
   get limitUsage(): UsageTable {
     return this.#serving.limitTables.usage;
   }
@@ -224,6 +230,10 @@ export class Gateway implements AdminView {
 
   threads(): readonly ThreadView[] {
     return this.#serving.threads;
+  }
+
+  certificates(): readonly CertificateView[] {
+    return this.#serving.certificates;
   }
 
   documents(): readonly DocumentView[] {

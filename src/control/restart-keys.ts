@@ -4,7 +4,7 @@
  */
 import type { GatewayConfig, ListenerConfig } from '../config/schema.ts';
 
-const RESTART_KEYS = ['listen', 'threads', 'admin', 'store'] as const;
+const RESTART_KEYS = ['listen', 'threads', 'admin', 'store', 'cache'] as const;
 
 export interface KeptUntilRestart {
   /** What can be served now. */

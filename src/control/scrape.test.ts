@@ -29,6 +29,12 @@ describe('a scrape', () => {
     expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: '' });
   });
 
+  it('shows how long certificates are good', async () => {
+    expect(startingWith(await series(adminView()), 'aya_tls')).toEqual({
+      'aya_tls_certificate_expiry_seconds{listener="0.0.0.0:8443",file="certs/api.pem"}': 86_400,
+    });
+  });
+
   it('shows how the documents of other servers are kept, without what stands in their queries', async () => {
     expect(startingWith(await series(adminView()), 'aya_document')).toEqual({
       'aya_document_fetches_total{url="https://id.example.com/keys",outcome="ok"}': 4,

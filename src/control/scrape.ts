@@ -9,6 +9,7 @@ import { DURATION_BUCKETS, type EndpointSums, type RouteSums, type ThreadSample 
 import { VERSION } from '../version.ts';
 import { MetricsPage, type Labels } from './metrics-page.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
+import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
 
 /** What a scrape needs to see. */
@@ -24,11 +25,13 @@ export type ScrapeView = Pick<
   | 'metricTable'
   | 'counters'
   | 'counterTable'
+  | 'cacheTable'
   | 'limitUsage'
   | 'routeNames'
   | 'pools'
   | 'threads'
   | 'documents'
+  | 'certificates'
 >;
 
 export interface Scrape {
@@ -60,9 +63,10 @@ export function createScrape(view: ScrapeView): Scrape {
   traffic(page, now);
   upstreams(page, now);
   concerns(page, view);
+  cache(page, view);
   shadows(page, view);
   configuration(page, view);
-  documents(page, view);
+  trust(page, view);
   threads(page, now);
   store(page, view, now);
   ownProcess(page, view);
@@ -152,6 +156,12 @@ function traffic(page: MetricsPage, now: () => Moment): void {
       add({ side: 'upstream' }, upstreamOpened);
     }
   });
+  page.gauge('aya_upgrades_active', 'Connections that have left HTTP: open WebSockets.', [], (add) => {
+    for (const { upgradesNow } of now().samples) add({}, upgradesNow);
+  });
+  page.counter('aya_upgrades_total', 'Connections that ever left HTTP.', [], (add) => {
+    for (const { upgradesOpened } of now().samples) add({}, upgradesOpened);
+  });
 }
 
 /** What plugins count. */
@@ -163,6 +173,18 @@ function concerns(page: MetricsPage, { counters, counterTable, routeNames }: Scr
       }
     });
   }
+}
+
+function cache(page: MetricsPage, { cacheTable }: ScrapeView): void {
+  page.gauge('aya_cache_entries', 'Stored answers.', [], (add) => add({}, cacheTable.stats.entries));
+  page.gauge('aya_cache_bytes', 'Memory of stored answers, by whether it is used.', ['state'], (add) => {
+    const { bytes, capacity } = cacheTable.stats;
+    add({ state: 'used' }, bytes);
+    add({ state: 'free' }, capacity - bytes);
+  });
+  page.counter('aya_cache_evictions_total', 'Stored answers that went to make room.', [], (add) =>
+    add({}, cacheTable.stats.evictions),
+  );
 }
 
 function shadows(page: MetricsPage, view: ScrapeView): void {
@@ -283,26 +305,6 @@ function configuration(page: MetricsPage, view: ScrapeView): void {
   });
   page.gauge('aya_generations', 'Configurations that still hold a request, the serving one included.', [], (add) => {
     add({}, view.generations);
-  });
-}
-
-/** Old keys are what a forged token would be waiting for, and what an outage of the issuer looks like. */
-function documents(page: MetricsPage, view: ScrapeView): void {
-  // Without what follows `?`, which may be nobody's business.
-  const labelled = () => view.documents().map((document) => ({ ...document, url: document.url.split('?')[0]! }));
-  page.counter(
-    'aya_document_fetches_total',
-    'Fetches of documents of other servers (keys of issuers), by outcome.',
-    ['url', 'outcome'],
-    (add) => {
-      for (const { url, fetches } of labelled()) {
-        add({ url, outcome: 'ok' }, fetches.ok);
-        add({ url, outcome: 'failed' }, fetches.failed);
-      }
-    },
-  );
-  page.gauge('aya_document_age_seconds', 'Since the document was last fetched.', ['url'], (add) => {
-    for (const { url, ageMs } of labelled()) if (ageMs !== undefined) add({ url }, ageMs / 1000);
   });
 }
 

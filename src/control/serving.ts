@@ -9,9 +9,11 @@ import type { GenerationPlan, ListenerConfig, ToThread } from '../data/messages.
 import { shareConsumers } from '../data/shared-consumers.ts';
 import { LimitTables } from '../limits/memory-limits.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
+import { CacheTable } from '../memory/cache-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { CounterTable, type CounterSpec } from '../memory/counter-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
+import { viewCertificates } from './certificates.ts';
 import { DocumentFollower } from './documents.ts';
 import { redisOptions } from '../store/options.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
@@ -22,7 +24,7 @@ import { RouteRegistry } from './route-registry.ts';
 import { StoredConsumerFollower } from './stored-consumers.ts';
 import { Supervisor } from './supervisor.ts';
 import type { SpawnThread } from './thread-line.ts';
-import type { DocumentView, PoolView, RouteView, ThreadView } from './view.ts';
+import type { CertificateView, DocumentView, PoolView, RouteView, ThreadView } from './view.ts';
 
 export interface ServingParts {
   readonly threads: number;
@@ -39,6 +41,7 @@ export class Serving {
   readonly metricTable: MetricTable;
   readonly counterTable: CounterTable;
   readonly limitTables: LimitTables;
+  readonly cacheTable: CacheTable;
   readonly #clock: Clock;
   readonly #endpoints: EndpointRegistry;
   readonly #routes: RouteRegistry;
@@ -62,6 +65,7 @@ export class Serving {
     this.metricTable = metrics;
     this.counterTable = counterTable;
     this.limitTables = LimitTables.allocate(threads, clock.now());
+    this.cacheTable = CacheTable.allocate(config.gateway.cache.memory, config.gateway.cache.maxEntry);
     this.#clock = clock;
     this.#endpoints = new EndpointRegistry(table, clock, (row) => metrics.resetEndpoint(row));
     this.#routes = new RouteRegistry(maxRoutes, clock, (row) => {
@@ -87,6 +91,7 @@ export class Serving {
       metrics,
       counters: counterTable,
       limits: this.limitTables,
+      cache: this.cacheTable,
       store: redisOptions(config.gateway.store),
       connections: ConnectionTable.allocate(threads),
       spawn,
@@ -174,6 +179,10 @@ export class Serving {
   get pools(): readonly PoolView[] {
     const parts = { registry: this.#endpoints, table: this.endpointTable, health: this.#health };
     return this.config.pools.map((pool) => viewPool(pool, parts));
+  }
+
+  get certificates(): readonly CertificateView[] {
+    return viewCertificates(this.config, this.#plan.tlsFiles, this.#clock.wall());
   }
 
   get documents(): readonly DocumentView[] {

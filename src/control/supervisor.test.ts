@@ -4,6 +4,7 @@ import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { FakeThread } from '../../test/support/fake-thread.ts';
 import type { GenerationPlan, ListenerConfig } from '../data/messages.ts';
 import { LimitTables } from '../limits/memory-limits.ts';
+import { CacheTable } from '../memory/cache-table.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { CounterTable } from '../memory/counter-table.ts';
@@ -37,6 +38,7 @@ function supervised(threads: number, onSpawn: (thread: FakeThread) => void = () 
     metrics: MetricTable.allocate({ threads, routes: 4, endpoints: 8 }),
     counters: CounterTable.allocate(threads, 4, []),
     limits: LimitTables.allocate(threads, 0),
+    cache: CacheTable.allocate(1024 ** 2, 64 * 1024),
     onRefresh: () => {},
     greeting: () => [],
     connections: ConnectionTable.allocate(threads),

@@ -2,12 +2,12 @@
  * The data threads: starts them, brings all of them to a new generation or none, replaces the one that died or wedged
  * while the others serve on, and drains them. What a dead thread had in flight is taken out of the shared counts.
  */
-import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { FromThread, GenerationPlan, ListenerConfig, ToThread } from '../data/messages.ts';
 import type { LimitTables } from '../limits/memory-limits.ts';
 import type { RedisOptions } from '../store/options.ts';
 import type { ConnectionTable } from '../memory/connection-table.ts';
+import type { CacheTable } from '../memory/cache-table.ts';
 import type { CounterTable } from '../memory/counter-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
@@ -16,6 +16,7 @@ import { GenerationHolders } from './generation-holders.ts';
 import { Heartbeats } from './heartbeats.ts';
 import type { ControlLog } from './log.ts';
 import type { SpawnThread } from './thread-line.ts';
+import { TicketRotation } from './ticket-rotation.ts';
 import type { ThreadView } from './view.ts';
 
 const FIRST_BACKOFF_MS = 100;
@@ -29,6 +30,7 @@ export interface SupervisorParts {
   readonly metrics: MetricTable;
   readonly counters: CounterTable;
   readonly limits: LimitTables;
+  readonly cache: CacheTable;
   readonly store?: RedisOptions | undefined;
   readonly connections: ConnectionTable;
   readonly spawn: SpawnThread;
@@ -50,7 +52,7 @@ export class Supervisor {
   readonly #holders: GenerationHolders;
   readonly #deaths: number[];
   readonly #reusePort: boolean;
-  readonly #ticketSecret = randomBytes(32);
+  readonly #tickets: TicketRotation;
   #plan: GenerationPlan | undefined;
   /** With the actual ports, once the first thread listens. */
   #listeners: readonly ListenerConfig[] = [];
@@ -67,6 +69,7 @@ export class Supervisor {
       (thread, stillMs) => this.#endWedged(thread, stillMs),
     );
     this.#reusePort = parts.threads > 1;
+    this.#tickets = new TicketRotation(parts.clock, (secrets) => this.tellAll({ kind: 'tickets', secrets }));
     this.#seats = Array.from({ length: parts.threads }, (_, thread) => this.#seat(thread));
     this.#deaths = new Array<number>(parts.threads).fill(0);
   }
@@ -156,11 +159,12 @@ export class Supervisor {
   async close(): Promise<void> {
     this.#isRunning = false;
     this.#heartbeats.close();
+    this.#tickets.close();
     await Promise.all(this.#seats.map((seat) => seat.terminate()));
   }
 
   #seat(thread: number): DataThread {
-    const { threads, clock, endpoints, metrics, counters, limits, store, connections, spawn } = this.#parts;
+    const { threads, clock, endpoints, metrics, counters, limits, cache, store, connections, spawn } = this.#parts;
     return new DataThread({
       thread,
       clock,
@@ -172,10 +176,11 @@ export class Supervisor {
           metrics: metrics.buffers,
           counters: counters.buffers,
           limits: limits.buffers,
+          cache: cache.buffers,
           store,
           connections: connections.shared,
           heartbeats: this.#heartbeats.buffer,
-          ticketSecret: this.#ticketSecret,
+          ticketSecrets: this.#tickets.secrets,
         }),
       onMessage: (message) => this.#receive(thread, message),
       onGone: (cause) => this.#gone(thread, cause),
@@ -227,6 +232,7 @@ export class Supervisor {
     this.#parts.endpoints.forgetThread(thread);
     this.#parts.metrics.forgetThread(thread);
     this.#parts.limits.forgetThread(thread);
+    this.#parts.cache.forgetThread(thread);
     this.#parts.connections.resetThread(thread);
     this.#holders.releaseThread(thread);
     if (!this.#isRunning) return;

@@ -3,6 +3,7 @@
  * data plane nothing: everything here is either in the control plane's own memory or in the shared tables.
  */
 import type { Config } from '../config/schema.ts';
+import type { CacheTable } from '../memory/cache-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
@@ -85,6 +86,16 @@ export interface DocumentView {
   readonly fetches: { readonly ok: number; readonly failed: number };
 }
 
+/** What a listener shows to clients. */
+export interface CertificateView {
+  /** `0.0.0.0:8443`, as it is written. */
+  readonly listener: string;
+  /** Relative to the directory of gateway.yaml. */
+  readonly file: string;
+  /** Until it expires; negative when it has. */
+  readonly leftMs: number;
+}
+
 export interface ListenerView {
   readonly host: string;
   /** The actual one. */
@@ -127,6 +138,8 @@ export interface AdminView {
   /** What plugins count, and where. */
   readonly counters: readonly CounterSpec[];
   readonly counterTable: CounterTable;
+  /** Stored answers. */
+  readonly cacheTable: CacheTable;
   /** What limits in shadow have seen. */
   readonly limitUsage: UsageTable;
   /** The label of every route row in use, `__other__` and `__none__` included. */
@@ -135,5 +148,6 @@ export interface AdminView {
   routes(): readonly RouteView[];
   threads(): readonly ThreadView[];
   documents(): readonly DocumentView[];
+  certificates(): readonly CertificateView[];
   reload(reason: string): Promise<ReloadResult>;
 }

@@ -42,6 +42,7 @@ export class AccessLog {
       endpoint: upstream?.endpoint?.url,
       attempts: upstream?.endpoint === undefined ? 0 : exchange.retries + 1,
       durationMs: rounded(durationMs),
+      cache: exchange.cache === '' ? undefined : exchange.cache,
       upstreamMs: exchange.upstreamMs === 0 ? undefined : rounded(exchange.upstreamMs),
       bytesIn: exchange.bytesIn,
       bytesOut: exchange.bytesOut,
@@ -51,6 +52,7 @@ export class AccessLog {
       error: error?.type,
       reason: error?.message,
       clientLeft: clientLeft ? true : undefined,
+      endedBy: exchange.tunnel?.endedBy,
       userAgent: printable(exchange.header('user-agent')),
     };
     this.#lines.write(`${JSON.stringify(line)}\n`);

@@ -36,8 +36,12 @@ export class Answer {
   /** Takes a head from the upstream and keeps it back. */
   hold(status: number, fields: string[]): void {
     this.#length = announcedLength(fields);
-    if (this.#edits !== null) for (const edit of this.#edits) edit(fields);
+    this.edit(fields);
     this.replace(status, fields);
+  }
+
+  edit(fields: string[]): void {
+    if (this.#edits !== null) for (const edit of this.#edits) edit(fields);
   }
 
   /** A head of our own, in place of one that may have waited. */

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { ConnectionLifetime } from './connection-lifetime.ts';
 import { describeCertificate, type ClientCertificate } from './client-certificate.ts';
 import type { Exchange } from './exchange.ts';
 import type { Networks } from './match/networks.ts';
@@ -29,6 +30,8 @@ export class ClientConnection {
   closing = false;
   /** The request under way waits for "100 Continue". */
   expectsContinue = false;
+  /** How long it may serve; set when HTTP begins. */
+  lifetime!: ConnectionLifetime;
 
   #judgedBy: Networks | undefined;
   /** As the kernel has it. */

@@ -1,5 +1,6 @@
 /** What everything in one data thread shares. */
 import type { Logger } from 'pino';
+import type { CacheStore } from '../cache/store.ts';
 import type { Random } from '../clock.ts';
 import type { AnyPlugin } from '../extension.ts';
 import type { Limits } from '../limits/limiter.ts';
@@ -8,6 +9,7 @@ import type { UpstreamContext } from '../upstream/attempt.ts';
 import type { BalancerDefinition } from '../upstream/endpoint.ts';
 import type { StoredConsumers } from './consumers.ts';
 import type { Documents } from './documents.ts';
+import type { TicketSecrets } from './ticket-keys.ts';
 
 export interface DataContext extends UpstreamContext {
   readonly threads: number;
@@ -19,10 +21,11 @@ export interface DataContext extends UpstreamContext {
   readonly consumers: StoredConsumers;
   readonly documents: Documents;
   readonly limits: Limits;
+  readonly cache: CacheStore;
   /** What plugins count. */
   readonly counters: CounterTable;
   /** What TLS session tickets are sealed with: the same in every thread. */
-  readonly ticketSecret: Uint8Array;
+  readonly tickets: TicketSecrets;
   /** Answers ask clients to close their connections. */
   draining: boolean;
 }

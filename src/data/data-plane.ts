@@ -8,6 +8,8 @@ import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts'
 import { countersOf, scanPlugins, type AnyPlugin } from '../extension.ts';
 import { leaseFromRedis, type RedisLeases } from '../limits/leased-redis.ts';
 import { MemoryLimits } from '../limits/memory-limits.ts';
+import { CacheStore } from '../cache/store.ts';
+import { CacheTable } from '../memory/cache-table.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
 import { CounterTable } from '../memory/counter-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
@@ -28,6 +30,8 @@ import type { FromThread, GenerationPlan, Line, ListenerConfig, ThreadData, ToTh
 import { Overload } from './overload.ts';
 import { PLUGIN_ORDER } from './phases.ts';
 import type { Rule } from './rule.ts';
+import { TicketSecrets } from './ticket-keys.ts';
+import { FAREWELL_MS } from './tunnel.ts';
 
 /** The row of requests that no route matched; see control/route-registry.ts. */
 const NO_ROUTE_ROW = 1;
@@ -106,8 +110,9 @@ class DataPlane implements ListenerHost {
       consumers: new StoredConsumers(),
       documents: new Documents((url) => line.send({ kind: 'refresh', url }), clock),
       limits: this.#leases?.limits ?? local,
+      cache: new CacheStore(new CacheTable(data.cache), thread),
       counters: new CounterTable(data.counters, countersOf(plugins)),
-      ticketSecret: data.ticketSecret,
+      tickets: new TicketSecrets(data.ticketSecrets),
       draining: false,
       suspect: (row, failures, reason) => line.send({ kind: 'suspect', row, failures, reason }),
     };
@@ -123,9 +128,11 @@ class DataPlane implements ListenerHost {
 
   onEnd(exchange: Exchange): void {
     const { metrics, clock } = this.context;
-    const { rule, error } = exchange;
+    const { rule, error, tunnel } = exchange;
     const durationMs = clock.now() - exchange.startedAt;
-    metrics.request(rule.row, exchange.status, durationMs, exchange.bytesIn, exchange.bytesOut);
+    // How long a tunnel lives says nothing about speed.
+    const answeredMs = tunnel === undefined ? durationMs : tunnel.openedAt - exchange.startedAt;
+    metrics.request(rule.row, exchange.status, answeredMs, exchange.bytesIn, exchange.bytesOut);
     if (error !== undefined) metrics.error(rule.row, ERROR_TYPES.indexOf(error.type));
     for (let retry = 0; retry < exchange.retries; retry++) metrics.retry(rule.row);
     this.#accessLog?.write(exchange, durationMs);
@@ -143,6 +150,8 @@ class DataPlane implements ListenerHost {
         return this.context.documents.receive(message.document);
       case 'consumers':
         return this.context.consumers.replace(message.consumers);
+      case 'tickets':
+        return this.context.tickets.replace(message.secrets);
       case 'listen':
         return this.#listen(message.listeners, message.reusePort);
       case 'drain':
@@ -208,14 +217,25 @@ class DataPlane implements ListenerHost {
     this.context.draining = true;
     clock.after(delayMs, () => {
       for (const listener of this.#listeners) listener.stop();
-      const deadline = clock.now() + timeoutMs;
+      let deadline = clock.now() + timeoutMs;
+      let isFarewell = false;
       const looking = clock.every(DRAIN_LOOK_EVERY_MS, () => {
         if (this.#inFlight > 0 && clock.now() < deadline) return;
+        if (!isFarewell && this.#leaveTunnels() > 0) {
+          isFarewell = true;
+          // Those who do not answer are reset at the first of the two, and so not cut here.
+          deadline = clock.now() + 2 * FAREWELL_MS;
+          return;
+        }
         looking.cancel();
         const cut = this.#listeners.reduce((sum, listener) => sum + listener.cut(), 0);
         void this.#finish(cut);
       });
     });
+  }
+
+  #leaveTunnels(): number {
+    return this.#listeners.reduce((sum, listener) => sum + listener.leaveTunnels(), 0);
   }
 
   async #finish(cut: number): Promise<void> {
@@ -248,6 +268,7 @@ function noRouteRule(): Rule {
     perTryMs: 0,
     idleMs: 1000,
     streamIdleMs: 1000,
+    websocket: false,
     hooks: [],
     endings: [],
     edits: [],

@@ -32,6 +32,11 @@ export interface UpstreamRequest {
   endpoint: Endpoint | undefined;
   /** Endpoints that this exchange has tried, the latest last; undefined before the second try. */
   tried: Endpoint[] | undefined;
+  /**
+   * The protocol that the client wants to go on with. `onHead` may then bring a 101, and `onEnd` comes when the tunnel is
+   * closed. A layer that answers by itself or sends copies leaves such a request alone.
+   */
+  readonly upgrade?: 'websocket' | undefined;
 }
 
 /** What a handler may do to the upstream's side. */

@@ -16,12 +16,15 @@ import type { Generation } from './generation.ts';
 import type { RequestHead } from './head.ts';
 import { renderProblem } from './problem.ts';
 import type { DataContext } from './context.ts';
+import { clientScheme } from './forwarding.ts';
 import type { Match } from './match/matcher.ts';
 import { matchedPrefix } from './match/path-pattern.ts';
 import type { Principal } from './principal.ts';
 import { RequestView } from './match/request-view.ts';
 import { slowBody, type HeldBody } from './request-body.ts';
 import { editAnswer, editProblem, logBug, tellEnd, type Rule } from './rule.ts';
+import { openTunnel, type Tunnel } from './tunnel.ts';
+import type { Upgrade } from './upgrade.ts';
 
 /** Where a request was found to belong, by the listener. */
 export interface Destination {
@@ -75,8 +78,14 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   retries = 0;
   /** Time to the head of the latest try. */
   upstreamMs = 0;
+  /** What the cache made of it; empty where the route has none. */
+  cache = '';
   bytesIn = 0;
   bytesOut = 0;
+  /** The client asks for another protocol than HTTP. */
+  upgrade: Upgrade | undefined;
+  /** What it has become, once client and upstream have left HTTP. */
+  tunnel: Tunnel | undefined;
   /** The client left before it had the whole answer. Known once the exchange has ended. */
   clientLeft = false;
 
@@ -115,7 +124,8 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.path = destination.path;
     this.search = destination.search;
     const { host, routePath, search } = destination;
-    this.view = new RequestView(this.method, host, routePath, search, head.visible, clientAddress);
+    const scheme = clientScheme(client, head);
+    this.view = new RequestView(this.method, host, routePath, search, head.visible, clientAddress, scheme);
     this.clientAddress = clientAddress;
     this.#bytesReadBefore = client.bytesRead;
     this.#answer = new Answer(res);
@@ -177,6 +187,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
       pool: rule.pool!,
       endpoint: undefined,
       tried: undefined,
+      upgrade: this.upgrade === undefined || rule.websocket === false ? undefined : 'websocket',
     };
   }
 
@@ -231,12 +242,25 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   onHead(status: number, fields: string[]): void {
     this.status = status;
+    if (status === 101) return this.#leaveHttp(fields);
     this.#times.lastByteAt = this.#context.clock.now();
     this.#times.bounded = !isEventStream(fields);
+    // Silence may be over sooner than the time that the head would have had.
+    this.#context.wheel.set(this, this.#times.nextDue(this));
     this.#answer.hold(status, fields);
     editAnswer(this, fields);
     // Without a known length it is not known either whether anything follows soon: the head must not wait long.
     if (!this.#answer.hasLength) process.nextTick(flushHead, this);
+  }
+
+  /** The upstream has agreed to another protocol. The exchange lasts as long as the two speak it. */
+  #leaveHttp(fields: string[]): void {
+    this.#answer.edit(fields);
+    editAnswer(this, fields);
+    this.#answered = true;
+    this.#context.wheel.clear(this);
+    this.reply?.hijack();
+    this.tunnel = openTunnel(this, this.#context, fields);
   }
 
   onData(bytes: Buffer): void {
@@ -256,6 +280,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   onEnd(trailers: string[] | undefined): void {
     this.#control = null;
+    if (this.tunnel !== undefined) return;
     this.#answered = true;
     if (this.#answer.isHeld) this.#sendHead();
     this.#answer.end(trailers);
@@ -353,14 +378,16 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   end(): void {
     this.#context.wheel.clear(this);
     this.heldBody?.release();
-    if (!this.res.writableFinished) {
+    if (this.tunnel !== undefined) {
+      this.bytesOut = this.tunnel.bytesOut;
+    } else if (!this.res.writableFinished) {
       this.#answered = true;
       this.clientLeft = this.error === undefined;
       this.#abort(this.error ?? CLIENT_LEFT);
     }
     // Answers that a hook gave through Fastify.
     if (this.status === 0 && this.res.headersSent) this.status = this.res.statusCode;
-    this.bytesIn = this.bytesReceived;
+    this.bytesIn = this.tunnel?.bytesIn ?? this.bytesReceived;
     tellEnd(this, this.#context.log);
   }
 }

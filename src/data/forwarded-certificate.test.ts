@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Certificates, hasOpenssl } from '../../test/support/certificates.ts';
-import { subjectAltNames } from './client-certificate.ts';
+import { subjectAltNames } from '../subject-alt-names.ts';
 import { forwardedCertificate } from './forwarded-certificate.ts';
 import type { RequestHead } from './head.ts';
 

@@ -4,7 +4,8 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { GatewayError } from '../errors.ts';
-import { describeCertificate, type ClientCertificate, type SubjectAltName } from './client-certificate.ts';
+import type { SubjectAltName } from '../subject-alt-names.ts';
+import { describeCertificate, type ClientCertificate } from './client-certificate.ts';
 import type { RequestHead } from './head.ts';
 
 /** @returns undefined when the proxy names none. @throws GatewayError when what it says cannot be read with certainty. */

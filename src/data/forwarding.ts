@@ -3,7 +3,7 @@
  * request id; and which address the client has, when proxies that we trust stand between.
  */
 import type { Random } from '../clock.ts';
-import { plainAddress } from './client-connection.ts';
+import { plainAddress, type ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
 import type { RequestHead } from './head.ts';
 
@@ -27,6 +27,12 @@ export function findClientAddress(peer: string, head: RequestHead, isTrusted: (a
     end = comma;
   }
   return client;
+}
+
+/** What the client speaks, as far as the proxies that we trust tell. */
+export function clientScheme(client: ClientConnection, head: RequestHead): 'http' | 'https' {
+  const told = client.trusted ? head.forwardedProto : undefined;
+  return told === 'https' || told === 'http' ? told : client.scheme;
 }
 
 /** `for=` of each element of Forwarded, as a list like X-Forwarded-For. */

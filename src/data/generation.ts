@@ -105,7 +105,7 @@ export async function buildGeneration(
   try {
     const pools = buildPools(plan, store, context, held);
     const { config } = plan;
-    const serverIdentities = buildIdentities(config.gateway.listen, plan.tlsFiles, context.ticketSecret);
+    const serverIdentities = buildIdentities(config.gateway.listen, plan.tlsFiles);
     const consumers = context.consumers.of(plan.consumers);
     const parts = { config, pools, consumers, innermost: attemptDispatch(context), context };
     const entries: MatchEntry<Rule>[] = [];
@@ -140,7 +140,7 @@ function buildPools(
     plan.config.pools.map((config) => {
       const endpoints = config.endpoints.map((endpoint): Endpoint => {
         const row = plan.endpointRows.get(endpointKey(config, endpoint))!;
-        const connections = store.acquire(config, endpoint, row, plan.config.dir);
+        const connections = store.acquire(config, endpoint, row);
         held.push([config, endpoint]);
         return { ...endpoint, row, connections };
       });

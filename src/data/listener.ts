@@ -5,15 +5,18 @@
  */
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ListenerConfig, ListenerTlsConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { ERROR_TYPES } from '../memory/metric-table.ts';
 import { Admission, type AdmissionHost } from './admission.ts';
 import { ClientConnection } from './client-connection.ts';
+import { ConnectionLifetime } from './connection-lifetime.ts';
 import { Exchange, type Destination } from './exchange.ts';
 import { addForwarding, findClientAddress, RequestIds } from './forwarding.ts';
 import type { Generation } from './generation.ts';
+import { HalfClosed } from './half-closed.ts';
 import { HeadReader, type RequestHead } from './head.ts';
 import { parseAuthority } from './match/authority.ts';
 import type { Match } from './match/matcher.ts';
@@ -25,6 +28,7 @@ import { problemBytes, renderProblem } from './problem.ts';
 import { bodyTooLarge } from './request-body.ts';
 import type { Rule } from './rule.ts';
 import { SecureServer } from './tls.ts';
+import { asksForWebSocket, Upgrade } from './upgrade.ts';
 
 const DEFAULT_PORT = { http: 80, https: 443 } as const;
 
@@ -33,9 +37,6 @@ const DEFAULT_PORT = { http: 80, https: 443 } as const;
  * is cut asks the rest again (RFC 9112 §9.3.2).
  */
 const MOST_PIPELINED = 128;
-
-/** After a client has closed its half: a round trip nearby, and one to anywhere. */
-const ASK_AGAIN_MS = [100, 1_000];
 
 const EXCHANGE_OF = Symbol('aya.exchange');
 type Answer = ServerResponse & Record<typeof EXCHANGE_OF, Exchange>;
@@ -77,7 +78,10 @@ export class Listener {
     this.#listenTo(this.#server);
     this.#admission = new Admission(host, config, {
       onConnection: () => this.#latestTrusted(),
-      onClient: (client) => client.socket.on('end', () => this.#onHalfClose(client)),
+      onClient: (client) => {
+        client.lifetime = new ConnectionLifetime(client, config.limits, host.context);
+        client.socket.on('end', () => this.#onHalfClose(client));
+      },
     });
     this.#admission.guard(this.#server);
   }
@@ -101,6 +105,11 @@ export class Listener {
     this.#server.closeIdleConnections();
   }
 
+  /** Ends the tunnels. @returns how many there were. */
+  leaveTunnels(): number {
+    return this.#admission.leaveTunnels();
+  }
+
   /** Ends what is left. @returns how many exchanges that cut. */
   cut(): number {
     return this.#admission.cut();
@@ -118,14 +127,20 @@ export class Listener {
       // Answered by the head reader, in the same words as everything else.
       requireHostHeader: false,
       noDelay: true,
-      // An upgrade that no route speaks is an ordinary request without it (RFC 9110 §7.8).
-      shouldUpgradeCallback: () => false,
+      shouldUpgradeCallback: asksForWebSocket,
     };
   }
 
   #createSecureServer(tls: ListenerTlsConfig): SecureServer {
     const identity = this.#host.current.serverIdentities[this.#index]!;
-    return new SecureServer(this.#serverOptions(), tls, identity, this.#config.limits.headersTimeout, this.#onRequest);
+    return new SecureServer(
+      this.#serverOptions(),
+      tls,
+      identity,
+      this.#host.context,
+      this.#config.limits.headersTimeout,
+      this.#onRequest,
+    );
   }
 
   #listenTo(server: Server): void {
@@ -137,6 +152,7 @@ export class Listener {
     server.on('checkExpectation', this.#onUnknownExpectation);
     server.on('clientError', this.#onClientError);
     server.on('connect', this.#onConnect);
+    server.on('upgrade', this.#onUpgrade);
   }
 
   // --- connections ---
@@ -157,19 +173,15 @@ export class Listener {
     return this.#trusted;
   }
 
-  /**
-   * The client has closed its half. One that only has nothing more to ask waits for its answer; one that has left resets
-   * the connection when anything is sent to it: so an interim answer, which every client must accept, tells them apart.
-   * Nobody reads from a socket that is at its end: that it was reset is only seen by sending once more.
-   */
+  /** The client has closed its half: it may still wait for its answer. */
   #onHalfClose(client: ClientConnection): void {
     const { exchange } = client;
-    if (exchange === null) return;
+    if (exchange === null || exchange.upgrade !== undefined) return;
     if (!exchange.req.complete) exchange.abandon(unreadable('the client closed inside its request', 400));
     else if (exchange.streaming) client.reset();
     else if (exchange.req.httpVersion === '1.1') {
-      askWhetherThere(exchange);
-      for (const delayMs of ASK_AGAIN_MS) this.#host.context.clock.after(delayMs, () => askWhetherThere(exchange));
+      const { clock, wheel } = this.#host.context;
+      new HalfClosed(exchange, wheel).onDue(clock.now());
     }
   }
 
@@ -184,13 +196,19 @@ export class Listener {
     this.#refuse(req, res, unreadable('only "Expect: 100-continue" can be met', 417));
   };
 
-  readonly #onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+  readonly #onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const upgrade = new Upgrade(req, socket as Socket, head);
+    this.#onRequest(req, upgrade.res, upgrade);
+  };
+
+  readonly #onRequest = (req: IncomingMessage, res: ServerResponse, upgrade?: Upgrade): void => {
     const { context, overload, current } = this.#host;
     const startedAt = context.clock.now();
     if (current !== this.#adopted) this.#adopt(current);
     const client = ClientConnection.ofRequest(req);
     // What stands behind the last answer of a connection is no request, although Node has read it from the same packet.
-    if (client.closing) return;
+    if (client.closing || client.lifetime.isOver) return;
+    if (client.lifetime.begin(startedAt)) res.shouldKeepAlive = false;
     if (client.pending >= MOST_PIPELINED) return this.#refuse(req, res, tooManyPipelined());
     client.judge(this.#trusted);
     let exchange: Exchange | undefined;
@@ -202,6 +220,10 @@ export class Listener {
       const destination = this.#destination(head, target, client);
       exchange = new Exchange(context, req, res, client, head, destination, current, startedAt, id, address);
       exchange.rule = this.#host.noRoute;
+      if (upgrade !== undefined) {
+        exchange.upgrade = upgrade;
+        upgrade.exchange = exchange;
+      }
       this.#begin(exchange, res);
       if (overload.active) throw overload.refusal();
       this.#route(exchange, target, current);
@@ -324,10 +346,6 @@ function matchPreflight({ method, view }: Exchange, { matcher }: Generation): Ma
   const requested = method === 'OPTIONS' ? preflightMethod(view) : undefined;
   const match = requested === undefined ? undefined : matcher.match(view.withMethod(requested));
   return match?.rule.answersPreflights === true ? match : undefined;
-}
-
-function askWhetherThere({ res }: Exchange): void {
-  if (!res.headersSent && !res.destroyed) res.writeContinue();
 }
 
 /** One listener for all answers: `this` is the answer, so that no closure is made per request. */

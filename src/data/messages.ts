@@ -6,6 +6,7 @@ import type { Config, ListenerConfig } from '../config/schema.ts';
 import type { LimitBuffers } from '../limits/memory-limits.ts';
 import type { RedisOptions } from '../store/options.ts';
 import type { TlsFiles } from '../config/tls-files.ts';
+import type { CacheTableBuffers } from '../memory/cache-table.ts';
 import type { CounterTableBuffers } from '../memory/counter-table.ts';
 import type { EndpointTableBuffers } from '../memory/endpoint-table.ts';
 import type { MetricTableBuffers } from '../memory/metric-table.ts';
@@ -35,10 +36,11 @@ export interface ThreadData {
   readonly metrics: MetricTableBuffers;
   readonly counters: CounterTableBuffers;
   readonly limits: LimitBuffers;
+  readonly cache: CacheTableBuffers;
   /** Where several gateways count together; absent: memory. */
   readonly store?: RedisOptions | undefined;
-  /** Random, of this process: what TLS session tickets are sealed with. */
-  readonly ticketSecret: Uint8Array;
+  /** What TLS session tickets are sealed with: the first, and read with: all. */
+  readonly ticketSecrets: readonly Uint8Array[];
   /** One heartbeat cell per thread, counted up by it a few times a second: a still one is wedged. */
   readonly heartbeats: SharedArrayBuffer;
   /** Client connections over all threads: `ConnectionTable.allocate(threads).shared`. */
@@ -53,6 +55,8 @@ export type ToThread =
   | { readonly kind: 'document'; readonly document: RemoteDocument }
   /** All consumers of the store, in place of those before. */
   | { readonly kind: 'consumers'; readonly consumers: SharedConsumers }
+  /** In place of `ThreadData.ticketSecrets`. */
+  | { readonly kind: 'tickets'; readonly secrets: readonly Uint8Array[] }
   /** Opens the sockets; only after the first commit. Ports are never 0 except for the first thread. */
   | { readonly kind: 'listen'; readonly listeners: readonly ListenerConfig[]; readonly reusePort: boolean }
   /**

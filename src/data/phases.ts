@@ -31,7 +31,7 @@ export const PHASES = [
   {
     phase: 'transform',
     side: 'both',
-    plugins: ['redirect', 'rewrite', 'headers', 'securityHeaders'],
+    plugins: ['redirect', 'rewrite', 'headers', 'securityHeaders', 'compress'],
     why: 'last before it leaves, so that all before it saw what the client sent; on the way back outside the cache',
   },
   {
@@ -40,7 +40,12 @@ export const PHASES = [
     plugins: ['split'],
     why: 'chooses the pool; above the cache so that versions never share an answer',
   },
-  { phase: 'cache', side: 'layer', plugins: [], why: 'a hit touches no endpoint, yet was authorised and counted' },
+  {
+    phase: 'cache',
+    side: 'layer',
+    plugins: ['cache'],
+    why: 'a hit touches no endpoint, yet was authorised and counted',
+  },
   { phase: 'mirror', side: 'layer', plugins: [], why: 'one copy per request, not per attempt' },
   { phase: 'retry', side: 'layer', plugins: ['retry'], why: 'each attempt passes pick again' },
   { phase: 'attempt', side: 'layer', plugins: [], why: 'needs the endpoint' },

@@ -1,6 +1,6 @@
 /** A route, compiled: everything that can be decided before a request comes, decided. */
 import type { Logger } from 'pino';
-import type { Config, RouteConfig } from '../config/schema.ts';
+import type { Config, RouteConfig, WebsocketConfig } from '../config/schema.ts';
 import type { AnyPlugin, Concern, PluginContext } from '../extension.ts';
 import type { Pool } from '../upstream/pool.ts';
 import type { ConsumerDirectory } from './consumers.ts';
@@ -29,6 +29,7 @@ export interface Rule {
   readonly perTryMs: number;
   readonly idleMs: number;
   readonly streamIdleMs: number;
+  readonly websocket: WebsocketConfig;
   /** Concerns that decide about a request, in the order of the path. */
   readonly hooks: readonly Concern[];
   /** Concerns that want to know of the end. */
@@ -65,6 +66,7 @@ export async function compileRule(route: RouteConfig, row: number, parts: RulePa
     perTryMs: route.timeout.perTry ?? (retriesTimeouts(route) ? DEFAULT_PER_TRY_MS : 0),
     idleMs: route.timeout.idle,
     streamIdleMs: route.timeout.streamIdle,
+    websocket: route.websocket,
     hooks: concerns.filter((concern) => concern.onRequest !== undefined),
     endings: concerns.filter((concern) => concern.onEnd !== undefined),
     edits: concerns.filter((concern) => concern.onAnswer !== undefined),
@@ -87,6 +89,7 @@ async function compileConcerns(route: RouteConfig, row: number, parts: RuleParts
     log: context.log,
     documents: context.documents,
     limits: context.limits,
+    cache: context.cache,
     send: innermost,
     counter: (name, value) => context.counters.counter(context.thread, row, name, value),
     pool(name) {

@@ -16,6 +16,7 @@ export interface CounterSpec {
 
 export interface Counter {
   increment(): void;
+  add(amount: number): void;
 }
 
 export interface CounterTableBuffers {
@@ -83,6 +84,10 @@ class Cell implements Counter {
 
   increment(): void {
     this.#cells[this.#at]! += 1;
+  }
+
+  add(amount: number): void {
+    this.#cells[this.#at]! += amount;
   }
 }
 

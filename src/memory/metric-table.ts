@@ -54,6 +54,8 @@ const THREAD = {
   limitLeased: 14,
   limitAsked: 15,
   limitFailedOver: 16,
+  upgradesNow: 17,
+  upgradesOpened: 18,
 } as const;
 const THREAD_CELLS = 24;
 /** What has happened has happened, whatever became of the thread; all else is as it is now. */
@@ -254,6 +256,15 @@ export class MetricWriter {
 
   downstreamClosed(): void {
     this.#cells[THREAD.downstreamNow]! -= 1;
+  }
+
+  upgradeOpened(): void {
+    this.#cells[THREAD.upgradesNow]! += 1;
+    this.#cells[THREAD.upgradesOpened]! += 1;
+  }
+
+  upgradeClosed(): void {
+    this.#cells[THREAD.upgradesNow]! -= 1;
   }
 
   upstreamOpened(endpointRow: number): void {

@@ -9,7 +9,7 @@ import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
 import type { LatencyRecorder } from './endpoint.ts';
-import type { Call, Connection } from './h1/connection.ts';
+import type { Call, Connection, Switched } from './h1/connection.ts';
 import type { Endpoint } from './pool.ts';
 
 /** What every try of a thread shares. */
@@ -51,6 +51,8 @@ class Attempt extends Deadline implements Call, Control {
   #headAt = 0;
   #status = 0;
   #over = false;
+  /** The endpoint has its verdict. */
+  #judged = false;
 
   constructor(context: UpstreamContext, request: UpstreamRequest, handler: ResponseHandler, endpoint: Endpoint) {
     super();
@@ -134,6 +136,13 @@ class Attempt extends Deadline implements Call, Control {
     this.#handler.onHead(status, fields);
   }
 
+  /** The endpoint has done well by agreeing: what passes from here on, and how that ends, is not its doing. */
+  onSwitched(fields: string[], upstream: Switched): void {
+    this.request.exchange.upgrade!.upstream = upstream;
+    this.onHead(101, fields);
+    if (!this.#judged) this.#judge(undefined);
+  }
+
   onBody(bytes: Buffer): void {
     this.#handler.onData(bytes);
   }
@@ -162,10 +171,16 @@ class Attempt extends Deadline implements Call, Control {
   /** Exactly once. @param error why there is no whole answer; undefined also when the client left. */
   #end(error: GatewayError | undefined): void {
     this.#over = true;
-    const { table, thread, wheel, clock, latency, metrics } = this.#context;
-    const { row } = this.#endpoint;
+    const { table, thread, wheel } = this.#context;
     wheel.clear(this);
-    table.end(row, thread);
+    table.end(this.#endpoint.row, thread);
+    if (!this.#judged) this.#judge(error);
+  }
+
+  #judge(error: GatewayError | undefined): void {
+    this.#judged = true;
+    const { table, clock, latency, metrics } = this.#context;
+    const { row } = this.#endpoint;
     const answered = this.#status !== 0;
     const durationMs = (answered ? this.#headAt : clock.now()) - this.#startedAt;
     // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.

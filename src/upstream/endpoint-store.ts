@@ -2,15 +2,14 @@
  * The connections of a data thread, by endpoint identity, counted by the generations that use them: an endpoint that a
  * reload leaves as it is keeps its sockets, and one that nobody uses any more lets them go.
  */
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import type tls from 'node:tls';
-import type { EndpointConfig, PoolConfig, UpstreamTlsConfig } from '../config/schema.ts';
+import type { EndpointConfig, PoolConfig } from '../config/schema.ts';
 import type { Clock } from '../clock.ts';
 import type { MetricWriter } from '../memory/metric-table.ts';
 import type { TimerWheel } from '../timer-wheel.ts';
 import { Connections } from './h1/connections.ts';
 import { endpointKey } from './identity.ts';
+import { upstreamTls } from './tls.ts';
 
 export interface EndpointStoreOptions {
   readonly threads: number;
@@ -27,8 +26,8 @@ export class EndpointStore {
     this.#options = options;
   }
 
-  /** @param dir what file names are relative to. @throws when a TLS file cannot be read. */
-  acquire(pool: PoolConfig, endpoint: EndpointConfig, row: number, dir: string): Connections {
+  /** @throws when a TLS file cannot be read or used. */
+  acquire(pool: PoolConfig, endpoint: EndpointConfig, row: number): Connections {
     const key = endpointKey(pool, endpoint);
     const limits = { headBytes: pool.limits.responseHeaders, fields: pool.limits.responseFields };
     const held = this.#held.get(key);
@@ -44,7 +43,7 @@ export class EndpointStore {
       url: endpoint.url,
       settings: pool.connections,
       limits,
-      tls: endpoint.url.startsWith('https:') ? tlsOptions(endpoint.url, pool.tls, dir) : undefined,
+      tls: endpoint.url.startsWith('https:') ? tlsOf(pool, endpoint) : undefined,
       onCount: (change) => (change === 1 ? metrics.upstreamOpened(row) : metrics.upstreamClosed(row)),
     });
     this.#held.set(key, { connections, users: 1 });
@@ -60,17 +59,10 @@ export class EndpointStore {
   }
 }
 
-/** Verified unless the configuration says otherwise; the name asked for is the endpoint's, never the client's Host. */
-function tlsOptions(url: string, config: UpstreamTlsConfig | undefined, dir: string): tls.ConnectionOptions {
-  const read = (file: string) => readFileSync(path.resolve(dir, file));
-  const { hostname } = new URL(url);
-  const isAddress = hostname.startsWith('[') || /^[\d.]+$/.test(hostname);
-  const servername = config?.serverName ?? (isAddress ? '' : hostname);
-  return {
-    servername,
-    rejectUnauthorized: config?.verify ?? true,
-    ...(config?.ca === undefined ? {} : { ca: read(config.ca) }),
-    ...(config?.cert === undefined ? {} : { cert: read(config.cert) }),
-    ...(config?.key === undefined ? {} : { key: read(config.key) }),
-  };
+function tlsOf({ name, tls: config }: PoolConfig, { url }: EndpointConfig): tls.ConnectionOptions {
+  try {
+    return upstreamTls(new URL(url).hostname, config);
+  } catch (error) {
+    throw new Error(`pool '${name}': tls: ${(error as Error).message}`, { cause: error });
+  }
 }

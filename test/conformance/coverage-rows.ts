@@ -49,14 +49,19 @@ export const apiKeys = inFile('plugins/auth/api-key/api-key.test.ts');
 export const logins = inFile('plugins/auth/oidc/oidc.test.ts');
 export const gatekeeper = inFile('plugins/auth/forward-auth/forward-auth.test.ts');
 export const callers = inFile('test/scenarios/consumers-come-and-go.test.ts');
+export const sockets = inFile('test/scenarios/websockets-pass.test.ts');
+export const outlive = inFile('test/scenarios/websockets-outlive-reloads.test.ts');
+export const cache = inFile('plugins/cache/cache.test.ts');
+export const bombs = inFile('plugins/validate/validate.test.ts');
+export const coded = inFile('plugins/compress/compress.test.ts');
+export const choices = inFile('plugins/compress/accept-encoding.test.ts');
+export const streams = inFile('test/scenarios/streams-flow.test.ts');
 export const secrets = inFile('src/config/secret-files.test.ts');
 export const json = inFile('plugins/validate/json.test.ts');
 export const types = inFile('plugins/validate/content-type.test.ts');
 
 export const NO_HTTP2 = 'HTTP/2 is not spoken';
-export const NO_CACHE = 'there is no cache';
-export const NO_COMPRESSION = 'bodies are neither coded nor decoded';
-export const NO_WEBSOCKET = 'WebSockets are not carried';
+export const NO_FRAMES = 'frames of WebSockets pass as they are, and are not unpacked';
 export const OWN_CLIENT = 'the client towards upstreams is our own (docs/decisions/0005)';
 export const NO_PATH_LIBRARY = 'paths are read and matched by our own code alone';
 

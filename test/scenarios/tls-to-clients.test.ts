@@ -119,6 +119,8 @@ describe.skipIf(!hasOpenssl(FILE))('TLS', () => {
 
     it.each([
       ['only HTTP/2', {}, { ALPNProtocols: ['h2'] }],
+      ['only ciphers without forward secrecy', {}, { maxVersion: 'TLSv1.2', ciphers: 'AES128-GCM-SHA256' }],
+      ['only ciphers of CBC', {}, { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' }],
       ['only TLS 1.1', {}, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }],
     ] as const)('that speaks %s gets no connection', async (_, _none, options) => {
       await expect(open(several, options as ConnectionOptions)).rejects.toThrow();

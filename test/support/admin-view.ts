@@ -1,6 +1,7 @@
 /** A control plane's view in a test: two pools, three endpoints, two routes, and a metric table to fill. */
 import type { Config } from '../../src/config/schema.ts';
 import type { AdminView, EndpointView } from '../../src/control/view.ts';
+import { CacheTable } from '../../src/memory/cache-table.ts';
 import { CounterTable } from '../../src/memory/counter-table.ts';
 import { EndpointTable } from '../../src/memory/endpoint-table.ts';
 import { MetricTable, OUTCOME } from '../../src/memory/metric-table.ts';
@@ -44,6 +45,7 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
     endpointTable: EndpointTable.allocate(2, 16),
     counters: [],
     counterTable: CounterTable.allocate(2, 16, []),
+    cacheTable: CacheTable.allocate(1024 ** 2, 64 * 1024),
     limitUsage: UsageTable.allocate(),
     metricTable: MetricTable.allocate({ threads: 2, routes: 16, endpoints: 16 }),
     routeNames: new Map([
@@ -81,6 +83,7 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
       { thread: 0, state: 'up', restarts: 0, since: NOON },
       { thread: 1, state: 'up', restarts: 2, since: NOON },
     ],
+    certificates: () => [{ listener: '0.0.0.0:8443', file: 'certs/api.pem', leftMs: 86_400_000 }],
     documents: () => [
       {
         url: 'https://id.example.com/keys?tenant=acme',

@@ -1,6 +1,7 @@
 /** Certificates for a test, made by openssl in a directory that is gone when the test, or its file, is over. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cleanup } from './cleanup.ts';
@@ -43,6 +44,11 @@ export class Certificates {
     return readFileSync(this.file(`${name}.${kind}`), 'utf8');
   }
 
+  /** The OCSP response. */
+  der(name: string): Buffer {
+    return readFileSync(this.file(`${name}.der`));
+  }
+
   /** NAME.pem and NAME.key, which sign others. */
   authority(name: string): void {
     this.#openssl(
@@ -78,6 +84,23 @@ export class Certificates {
       subject,
       ...extensions.flatMap((text) => ['-addext', text]),
     );
+  }
+
+  /** NAME.der: the authority's word that NAME.pem, which it has issued, is good. @param hours until it is stale. */
+  ocsp(name: string, hours: number): void {
+    const serial = new X509Certificate(this.pem(name)).serialNumber;
+    writeFileSync(this.file('index.txt'), `V\t991231235959Z\t\t${serial}\tunknown\t/CN=${name}\n`);
+    this.#openssl('ocsp', '-issuer', 'ca.pem', '-cert', `${name}.pem`, '-no_nonce', '-reqout', 'request.der');
+    const by = ['-index', 'index.txt', '-CA', 'ca.pem', '-rsigner', 'ca.pem', '-rkey', 'ca.key'];
+    this.#openssl('ocsp', ...by, '-reqin', 'request.der', '-respout', `${name}.der`, '-nmin', String(hours * 60));
+  }
+
+  /** The same, stale since 2020; the signature, at which only clients look, is broken. */
+  staleOcsp(name: string): void {
+    this.ocsp(name, 1);
+    const der = this.der(name);
+    der.write('20200101000000Z', der.indexOf(Buffer.from('a011180f', 'hex')) + 4, 'latin1');
+    writeFileSync(this.file(`${name}.der`), der);
   }
 
   #openssl(...args: string[]): void {

@@ -68,6 +68,7 @@ export function routeConfig(name: string, pool = 'orders'): RouteConfig {
     match: [{ path: `/${name}/*` }],
     pool,
     timeout: { head: 15_000, idle: 60_000, streamIdle: 300_000 },
+    websocket: { idle: 300_000 },
     limits: { body: 1024 ** 2, encodedSlashes: 'refuse', query: 1000, cookies: 200 },
   };
 }
@@ -88,6 +89,7 @@ export function config(pools: PoolConfig[], routes: RouteConfig[] = []): Config 
       shed: { loopDelay: 200, heap: 0.85, bodies: 64 * 1024 ** 2 },
       requestIdHeader: 'x-request-id',
       store: 'memory',
+      cache: { memory: 1024 ** 2, maxEntry: 64 * 1024 },
       groups: {},
       rateLimits: {},
     },

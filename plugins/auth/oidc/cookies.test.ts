@@ -14,7 +14,7 @@ const OPTIONS: CookieOptions = {
 
 function asked(scheme: 'http' | 'https', cookie = '') {
   const fields = cookie === '' ? [] : ['Cookie', cookie];
-  const view = new RequestView('GET', 'shop.example.com', '/', '', fields, '127.0.0.1');
+  const view = new RequestView('GET', 'shop.example.com', '/', '', fields, '127.0.0.1', 'http');
   return {
     scheme,
     cookie: (name: string) => view.cookie(name),

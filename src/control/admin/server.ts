@@ -10,6 +10,7 @@ import type { ControlLog } from '../log.ts';
 import type { Scrape } from '../scrape.ts';
 import type { AdminView } from '../view.ts';
 import { createGuard, isLoopback } from './guard.ts';
+import { cacheOrders } from './cache-orders.ts';
 import { limitsPage } from './limits-page.ts';
 import { poolsPage, readyPage, routesPage, statusPage } from './pages.ts';
 
@@ -57,6 +58,7 @@ export async function startAdmin(view: AdminView, options: AdminOptions): Promis
   guarded(app, host, token);
   questions(app, view);
   orders(app, view);
+  cacheOrders(app, view);
   const address = await app.listen({ host, port });
   return { address, port: (app.server.address() as AddressInfo).port, close: () => app.close() };
 }

@@ -5,7 +5,7 @@ import { checkMatch } from './check.ts';
 import { compileMatcher, type Matcher } from './matcher.ts';
 import { matchedPrefix } from './path-pattern.ts';
 import { literalPrefix } from './regex.ts';
-import { RequestView } from './request-view.ts';
+import { RequestView, type Scheme } from './request-view.ts';
 
 type Rules = Readonly<Record<string, MatchConfig | readonly MatchConfig[]>>;
 
@@ -19,11 +19,19 @@ interface Asked {
   readonly path?: string;
   readonly fields?: readonly string[];
   readonly client?: string;
+  readonly scheme?: Scheme;
 }
 
-function view({ method = 'GET', host = 'a.test', path = '/', fields = [], client = '192.0.2.1' }: Asked): RequestView {
+function view({
+  method = 'GET',
+  host = 'a.test',
+  path = '/',
+  fields = [],
+  client = '192.0.2.1',
+  scheme = 'http',
+}: Asked): RequestView {
   const [routePath = '', search = ''] = path.split('?');
-  return new RequestView(method, host, routePath, search, fields, client);
+  return new RequestView(method, host, routePath, search, fields, client, scheme);
 }
 
 const winner = (matcher: Matcher<string>, asked: Asked): string | undefined => matcher.match(view(asked))?.rule;
@@ -266,6 +274,23 @@ describe('conditions', () => {
 });
 
 describe('precedence, as in the Gateway API', () => {
+  it('a scheme first, as routes there are bound to a listener: what is meant for http cannot be had around it', () => {
+    const matcher = compile({
+      exact: { host: 'a.test', path: '/orders/7', methods: ['GET'] },
+      prefix: { path: '/orders/*' },
+      toHttps: { scheme: 'http' },
+      challenge: { scheme: 'http', path: '/.well-known/acme-challenge/*' },
+      secure: { scheme: 'https', path: '/orders/*', headers: { 'x-beta': '1' } },
+    });
+    for (const path of ['/orders/7', '/orders/8', '/else']) expect(winner(matcher, { path })).toBe('toHttps');
+    expect(winner(matcher, { path: '/.well-known/acme-challenge/x' })).toBe('challenge');
+    expect(winner(matcher, { path: '/orders/7', scheme: 'https' })).toBe('exact');
+    expect(winner(matcher, { path: '/orders/7', scheme: 'https', fields: ['x-beta', '1'] })).toBe('secure');
+    expect(winner(matcher, { path: '/.well-known/acme-challenge/x', scheme: 'https' })).toBe(undefined);
+    const refused = matcher.explain(view({ path: '/orders/7', scheme: 'https' })).find(({ part }) => part === 'scheme');
+    expect(refused?.reason).toBe('scheme https is not http');
+  });
+
   it('a method, then more headers, then more query parameters, then cookies and client, then the first written', () => {
     const matcher = compile({
       first: {},
@@ -393,11 +418,13 @@ describe('explanations', () => {
         ]);
         const methods = pick(random, [undefined, undefined, ['GET'], ['PUT']]);
         const headers = pick(random, [undefined, undefined, { a: '1' }, { a: '1', b: '1' }]);
+        const scheme = pick(random, [undefined, undefined, undefined, 'http', 'https'] as const);
         rules[`r${at}`] = {
           ...(host && { host }),
           ...(path && { path }),
           ...(methods && { methods }),
           ...(headers && { headers }),
+          ...(scheme && { scheme }),
         };
       }
       const matcher = compile(rules);
@@ -407,6 +434,7 @@ describe('explanations', () => {
           path: pick(random, ['/', '/x', '/x/', '/x/y', '/x/y/z', '/xy', '/y']),
           method: pick(random, ['GET', 'PUT', 'POST']),
           fields: pick(random, [[], ['a', '1'], ['a', '1', 'b', '1']]),
+          scheme: pick(random, ['http', 'https'] as const),
         });
         const chosen = matcher.explain(request).find((explanation) => explanation.verdict === 'chosen');
         expect(matcher.match(request)).toBe(chosen?.match);

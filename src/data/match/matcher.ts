@@ -1,7 +1,7 @@
 /**
  * Which route takes a request. Pure: the data plane, `aya explain` and the tests ask the same function.
  *
- * Precedence is the Kubernetes Gateway API's: exact host, then longer wildcard, then any host; exact path, then longest
+ * Precedence is the Kubernetes Gateway API's: a scheme given, as a route there is bound to a listener; exact host, then longer wildcard, then any host; exact path, then longest
  * prefix, then regex, then every path; a method given; more header conditions; more query conditions; more cookie and
  * client conditions; the order of files and lines. The structure is that order: a host leads to its paths, a path to a
  * list that is tried from its top. What does not match falls through, also to a less specific host: that is intended.
@@ -13,8 +13,8 @@ import type { MatchConfig } from '../../config/schema.ts';
 import { compileConditions, describeFailure, holds, type Condition } from './conditions.ts';
 import { compileHosts, hostMatches, type HostPattern } from './host-pattern.ts';
 import { compilePath, pathMatches, type PathPattern } from './path-pattern.ts';
-import { PathTable } from './path-table.ts';
-import type { MatchRequest } from './request-view.ts';
+import { HostTable } from './host-table.ts';
+import type { MatchRequest, Scheme } from './request-view.ts';
 
 /** One rule and its alternatives; none means that everything matches. The order of entries is the last word in precedence. */
 export interface MatchEntry<Rule> {
@@ -25,6 +25,7 @@ export interface MatchEntry<Rule> {
 /** One alternative of a rule, on one host, compiled. It is what a match gives back, so that matching allocates nothing. */
 export interface Match<Rule> {
   readonly rule: Rule;
+  readonly scheme: Scheme | undefined;
   readonly host: HostPattern;
   readonly path: PathPattern;
   readonly methods: ReadonlySet<string> | undefined;
@@ -38,7 +39,7 @@ export interface Explanation<Rule> {
   /** `outranked`: it would take the request, had a more specific one not taken it. */
   readonly verdict: 'chosen' | 'outranked' | 'refused';
   /** The first thing that did not fit. */
-  readonly part: 'host' | 'path' | 'method' | 'condition' | undefined;
+  readonly part: 'scheme' | 'host' | 'path' | 'method' | 'condition' | undefined;
   readonly reason: string;
 }
 
@@ -55,28 +56,15 @@ export function compileMatcher<Rule>(entries: readonly MatchEntry<Rule>[]): Matc
   const matches = entries.flatMap(compileEntry).sort(bySpecificity);
   matches.forEach((match, rank) => (match.rank = rank));
 
-  const exact = new Map<string, PathTable<Rule>>();
-  const wildcards = new Map<string, PathTable<Rule>>();
-  const any = new PathTable<Rule>();
-  for (const match of matches) {
-    if (match.host.kind === 'exact') tableOf(exact, match.host.name).add(match);
-    else if (match.host.kind === 'wildcard') tableOf(wildcards, match.host.suffix).add(match);
-    else any.add(match);
-  }
+  const general = new HostTable(matches.filter(({ scheme }) => scheme === undefined));
+  const ofScheme = (wanted: Scheme) => {
+    const own = matches.filter(({ scheme }) => scheme === wanted);
+    return own.length === 0 ? undefined : new HostTable(own);
+  };
+  const own = { http: ofScheme('http'), https: ofScheme('https') };
 
   return {
-    match(request) {
-      const { host } = request;
-      const found = exact.get(host)?.find(request);
-      if (found !== undefined) return found;
-      if (wildcards.size > 0) {
-        for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-          const below = wildcards.get(host.slice(dot))?.find(request);
-          if (below !== undefined) return below;
-        }
-      }
-      return any.find(request);
-    },
+    match: (request) => own[request.scheme]?.find(request) ?? general.find(request),
     explain(request) {
       let taken: Match<Rule> | undefined;
       return matches.map((match) => {
@@ -93,24 +81,28 @@ export function compileMatcher<Rule>(entries: readonly MatchEntry<Rule>[]): Matc
   };
 }
 
-function tableOf<Rule>(tables: Map<string, PathTable<Rule>>, key: string): PathTable<Rule> {
-  let table = tables.get(key);
-  if (table === undefined) tables.set(key, (table = new PathTable()));
-  return table;
-}
-
 function compileEntry<Rule>(entry: MatchEntry<Rule>): (Match<Rule> & { rank: number })[] {
   const alternatives = entry.match.length === 0 ? [{}] : entry.match;
   return alternatives.flatMap((config: MatchConfig) => {
     const path = compilePath(config.path);
     const conditions = compileConditions(config);
     const methods = config.methods === undefined ? undefined : new Set(config.methods);
-    return compileHosts(config.host).map((host) => ({ rule: entry.rule, host, path, methods, conditions, rank: 0 }));
+    const { scheme } = config;
+    return compileHosts(config.host).map((host) => ({
+      rule: entry.rule,
+      scheme,
+      host,
+      path,
+      methods,
+      conditions,
+      rank: 0,
+    }));
   });
 }
 
 /** The criteria of precedence, the weightiest first: each a name and a number, of which the greater wins. */
 const CRITERIA: readonly (readonly [name: string, weight: (match: Match<unknown>) => number])[] = [
+  ['a match on the scheme', (match) => (match.scheme === undefined ? 0 : 1)],
   ['a more specific host', (match) => hostWeight(match.host)],
   ['a more specific path', (match) => pathWeight(match.path)],
   ['a match on the method', (match) => (match.methods === undefined ? 0 : 1)],
@@ -153,11 +145,14 @@ function count(match: Match<unknown>, source: Condition['source']): number {
 }
 
 function refuse(
-  { host, path, methods, conditions }: Match<unknown>,
+  { scheme, host, path, methods, conditions }: Match<unknown>,
   request: MatchRequest,
 ): Pick<Explanation<unknown>, 'part' | 'reason'> | undefined {
   if (!hostMatches(host, request.host)) return { part: 'host', reason: `host ${request.host} is not ${host.text}` };
   if (!pathMatches(path, request.path)) return { part: 'path', reason: `path ${request.path} is not ${path.text}` };
+  if (scheme !== undefined && scheme !== request.scheme) {
+    return { part: 'scheme', reason: `scheme ${request.scheme} is not ${scheme}` };
+  }
   if (methods !== undefined && !methods.has(request.method)) {
     return { part: 'method', reason: `method ${request.method} is not ${[...methods].join(' or ')}` };
   }

@@ -2,6 +2,8 @@
  * A request as conditions see it. Nothing is parsed before a condition asks, and then once, in time linear in its
  * length: most requests meet no condition on fields, query or cookies.
  */
+export type Scheme = 'http' | 'https';
+
 export interface MatchRequest {
   readonly method: string;
   /** As `parseAuthority` gives it. */
@@ -9,6 +11,8 @@ export interface MatchRequest {
   /** The target's `routePath`. */
   readonly path: string;
   readonly clientAddress: string;
+  /** As the client has it: where a trusted proxy stands between, what that one says. */
+  readonly scheme: Scheme;
   /** All values of the field, joined by `, ` (RFC 9110 §5.3). @param name in lower case. */
   header(name: string): string | undefined;
   /** The first value of the parameter, decoded. */
@@ -22,6 +26,7 @@ export class RequestView implements MatchRequest {
   readonly host: string;
   readonly path: string;
   readonly clientAddress: string;
+  readonly scheme: Scheme;
   readonly #search: string;
   readonly #fields: readonly string[];
   #query: ReadonlyMap<string, string> | undefined;
@@ -35,18 +40,21 @@ export class RequestView implements MatchRequest {
     search: string,
     fields: readonly string[],
     clientAddress: string,
+    scheme: Scheme,
   ) {
     this.method = method;
     this.host = host;
     this.path = path;
     this.clientAddress = clientAddress;
+    this.scheme = scheme;
     this.#search = search;
     this.#fields = fields;
   }
 
   /** The same with another method: what a CORS preflight asks about. */
   withMethod(method: string): RequestView {
-    return new RequestView(method, this.host, this.path, this.#search, this.#fields, this.clientAddress);
+    const { host, path, clientAddress, scheme } = this;
+    return new RequestView(method, host, path, this.#search, this.#fields, clientAddress, scheme);
   }
 
   header(name: string): string | undefined {

@@ -11,7 +11,8 @@ import { badAnswer, brokenConnection, connectFault, connectTimeout } from '../fa
 import type { Connections } from './connections.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import { RequestBody } from './request-body.ts';
-import { ResponseParser, type ResponseSink } from './response-parser.ts';
+import { agreesToWebSocket } from './handshake.ts';
+import { ResponseFault, ResponseParser, type ResponseSink } from './response-parser.ts';
 
 /** What a connection carries, and who hears how it goes. Exactly one of `onComplete` and `onFailure` is the last word. */
 export interface Call {
@@ -24,11 +25,25 @@ export interface Call {
   onHead(status: number, fields: string[]): void;
   /** The bytes are ours only until this returns. */
   onBody(bytes: Buffer): void;
+  /** The upstream goes on in the protocol that the request asked for. `onComplete` comes when the socket is closed. */
+  onSwitched(fields: string[], upstream: Switched): void;
   onComplete(trailers: string[] | undefined): void;
   onFailure(error: GatewayError): void;
 }
 
+/** A connection that has left HTTP: from here on its socket belongs to whoever takes it. */
+export interface Switched {
+  /** Paused. */
+  readonly socket: net.Socket;
+  /** What came behind the head. */
+  readonly rest: Buffer;
+  /** Ends it so that the upstream cannot take what it has for all. */
+  reset(): void;
+}
+
 export class Connection extends Deadline implements ResponseSink {
+  /** It carries one call, which may leave HTTP, and no other. */
+  readonly isForUpgrade: boolean;
   readonly #owner: Connections;
   readonly #socket: net.Socket;
   readonly #parser: ResponseParser;
@@ -41,12 +56,14 @@ export class Connection extends Deadline implements ResponseSink {
   #readBuffer: ReadBuffer | undefined;
   /** The answer is whole and allows another call; set until the bytes just read are used up. */
   #released = false;
+  #switched = false;
 
   /** Opens a connection for a call that is carried as soon as it is there. */
   constructor(owner: Connections, first: Call) {
     super();
     this.#owner = owner;
     this.#call = first;
+    this.isForUpgrade = first.request.upgrade !== undefined;
     first.connection = this;
     this.#parser = new ResponseParser(this, owner.limits);
     this.#socket = owner.tls === undefined ? this.#connectTcp() : this.#connectTls(owner.tls);
@@ -111,11 +128,11 @@ export class Connection extends Deadline implements ResponseSink {
   // --- opening ---
 
   #connectTcp(): net.Socket {
+    const { host, port } = this.#owner;
+    const options = { host, port, noDelay: true, keepAlive: true };
+    if (this.isForUpgrade) return this.#readAsStream(net.connect({ ...options, allowHalfOpen: true }), 'connect');
     const socket = net.connect({
-      host: this.#owner.host,
-      port: this.#owner.port,
-      noDelay: true,
-      keepAlive: true,
+      ...options,
       // Straight from the kernel into one buffer: no stream, no allocation per read.
       onread: {
         buffer: this.#nextReadBuffer,
@@ -144,6 +161,7 @@ export class Connection extends Deadline implements ResponseSink {
       host: this.#owner.host,
       port: this.#owner.port,
       ALPNProtocols: ['http/1.1'],
+      ...(this.isForUpgrade && { allowHalfOpen: true }),
       ...options,
       ...(session === undefined ? {} : { session }),
     });
@@ -152,8 +170,12 @@ export class Connection extends Deadline implements ResponseSink {
     socket.on('session', (ticket: Buffer) => {
       this.#owner.session = ticket;
     });
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('secureConnect', this.#onConnected);
+    return this.#readAsStream(socket, 'secureConnect');
+  }
+
+  #readAsStream<Stream extends net.Socket>(socket: Stream, connected: 'connect' | 'secureConnect'): Stream {
+    socket.on('data', this.#read);
+    socket.on(connected, this.#onConnected);
     return socket;
   }
 
@@ -172,7 +194,7 @@ export class Connection extends Deadline implements ResponseSink {
   #write(request: UpstreamRequest): void {
     this.#released = false;
     this.#served++;
-    this.#parser.expect(request.method === 'HEAD');
+    this.#parser.expect(request.method === 'HEAD', this.isForUpgrade);
     const { body } = request;
     const head = serialiseHead(request);
     if (body === null) {
@@ -199,7 +221,7 @@ export class Connection extends Deadline implements ResponseSink {
     this.#fail(error);
   };
 
-  #read(bytes: Buffer): void {
+  readonly #read = (bytes: Buffer): void => {
     if (this.#closed) return;
     try {
       this.#parser.read(bytes);
@@ -209,10 +231,24 @@ export class Connection extends Deadline implements ResponseSink {
     }
     // Only now: bytes after the answer, in the same read, must not meet the next call.
     if (this.#released && !this.#closed) this.#becomeIdle();
-  }
+  };
 
   onInformation(status: number, fields: string[]): void {
     this.#call?.onInformation(status, fields);
+  }
+
+  onSwitch(fields: string[], upgrade: string | undefined, rest: Buffer): void {
+    const call = this.#call;
+    if (call === null) return;
+    if (!agreesToWebSocket(call.request.fields, fields, upgrade)) {
+      throw new ResponseFault('protocol', '101 that agrees to no WebSocket');
+    }
+    const socket = this.#socket;
+    socket.off('data', this.#read);
+    socket.pause();
+    const reset = () => void (this.#owner.tls === undefined ? socket.resetAndDestroy() : socket.destroy());
+    call.onSwitched(fields, { socket, rest, reset });
+    this.#switched = true;
   }
 
   onHead(status: number, fields: string[]): void {
@@ -229,7 +265,7 @@ export class Connection extends Deadline implements ResponseSink {
     // An answer that came before the whole request was sent leaves the rest unsent: the connection is spoilt.
     const sent = this.#body === null || this.#body.finished;
     const worn = this.#owner.settings.maxRequests > 0 && this.#served >= this.#owner.settings.maxRequests;
-    if (reusable && sent && !worn && call !== null) {
+    if (reusable && sent && !worn && !this.isForUpgrade && call !== null) {
       this.#body = null;
       this.#released = true;
     }
@@ -255,11 +291,12 @@ export class Connection extends Deadline implements ResponseSink {
     this.close();
     if (call === null) return;
     call.connection = null;
-    call.onFailure(error);
+    if (this.#switched) call.onComplete(undefined);
+    else call.onFailure(error);
   }
 
   readonly #onEnd = (): void => {
-    if (this.#closed) return;
+    if (this.#closed || this.#switched) return;
     if (this.#parser.finish()) return;
     this.#fail(brokenConnection(this.#owner.url, this.#parser.started));
   };
@@ -290,6 +327,7 @@ function serialiseHead(request: UpstreamRequest): string {
   const { fields } = request;
   let head = `${request.method} ${request.target} HTTP/1.1\r\n`;
   for (let at = 0; at < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
+  if (request.upgrade !== undefined) head += `connection: Upgrade\r\nupgrade: ${request.upgrade}\r\n`;
   return `${head}${framing(request)}\r\n`;
 }
 

@@ -60,6 +60,8 @@ export class Connections {
 
   /** Carries the call now, or as soon as a connection is free. A full queue fails it at once. */
   start(call: Call): void {
+    // Tunnels stay for hours: they take no place from requests, and are bounded where clients connect.
+    if (call.request.upgrade !== undefined) return void new Connection(this, call);
     const idle = this.#idle.pop();
     if (idle !== undefined) idle.carry(call);
     else if (this.#open < this.#max) this.#openFor(call);
@@ -116,8 +118,9 @@ export class Connections {
   }
 
   onClosed(connection: Connection): void {
-    this.#open--;
     if (connection.connected) this.#onCount(-1);
+    if (connection.isForUpgrade) return;
+    this.#open--;
     const at = this.#idle.lastIndexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
     if (this.#open >= this.#max) return;

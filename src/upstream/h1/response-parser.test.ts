@@ -25,6 +25,7 @@ function parserFor(limits = { headBytes: 32 * 1024, fields: 200 }, toHead = fals
   const parser = new ResponseParser(
     {
       onInformation: (status) => void heard.informed.push(status),
+      onSwitch: (fields, upgrade, rest) => Object.assign(heard, { fields, upgrade, body: rest.toString('latin1') }),
       onHead: (status, fields) => Object.assign(heard, { status, fields }),
       onBody: (bytes) => void (heard.body += bytes.toString('latin1')),
       onComplete: (trailers, reusable) => Object.assign(heard, { trailers, reusable, complete: true }),

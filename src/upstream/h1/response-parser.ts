@@ -9,6 +9,8 @@ import { dropNamed, FORBIDDEN_TRAILERS, HOP_BY_HOP } from '../../hop-by-hop.ts';
 export interface ResponseSink {
   /** 1xx, except 101. */
   onInformation(status: number, fields: string[]): void;
+  /** A 101 that was asked for. @param upgrade what it names. @param rest what followed, no longer HTTP. */
+  onSwitch(fields: string[], upgrade: string | undefined, rest: Buffer): void;
   onHead(status: number, fields: string[]): void;
   /** The bytes are the parser's: copy what is kept. */
   onBody(bytes: Buffer): void;
@@ -68,6 +70,7 @@ export class ResponseParser {
   /** Bytes of a head, chunk line or trailer section that is not whole yet. */
   #kept: Buffer = NOTHING;
   #withoutBody = false;
+  #maySwitch = false;
   /** Body or chunk bytes still to come. */
   #left = 0;
   #reusable = true;
@@ -78,10 +81,11 @@ export class ResponseParser {
     this.#limits = limits;
   }
 
-  /** Expects the answer to a request. @param toHead the request was HEAD: its answer has no body, whatever it says. */
-  expect(toHead: boolean): void {
+  /** Expects an answer. @param toHead the one to HEAD has no body, whatever it says. @param maySwitch it may be a 101. */
+  expect(toHead: boolean, maySwitch = false): void {
     this.#state = State.head;
     this.#withoutBody = toHead;
+    this.#maySwitch = maySwitch;
     this.#reusable = true;
     this.#interim = 0;
   }
@@ -147,8 +151,11 @@ export class ResponseParser {
     const { text, end } = block;
     if (!HEAD.test(text)) throw this.#fault('malformed head');
     const status = Number(text.slice(9, 12));
-    if (status === 101) throw this.#fault('101 that was not asked for');
     const fields: string[] = [];
+    if (status === 101) {
+      this.#readSwitch(text, fields, bytes.subarray(end));
+      return bytes.length;
+    }
     if (status < 200) {
       if (++this.#interim > MAX_INTERIM) throw this.#fault('too many interim answers');
       this.#readFields(text, text.indexOf('\r\n') + 2, fields, HOP_BY_HOP);
@@ -157,6 +164,13 @@ export class ResponseParser {
     }
     this.#readFinalHead(text, status, fields);
     return end;
+  }
+
+  #readSwitch(text: string, fields: string[], rest: Buffer): void {
+    if (!this.#maySwitch) throw this.#fault('101 that was not asked for');
+    const { upgrade } = this.#readFields(text, text.indexOf('\r\n') + 2, fields, HOP_BY_HOP);
+    this.#state = State.failed;
+    this.#sink.onSwitch(fields, upgrade, rest);
   }
 
   #readFinalHead(text: string, status: number, fields: string[]): void {
@@ -272,7 +286,9 @@ export class ResponseParser {
         if (framing.transferEncoding !== undefined) throw this.#fault('more than one transfer-encoding');
         framing.transferEncoding = value;
       } else if (lowered === 'connection') {
-        framing.connection = framing.connection === undefined ? value : `${framing.connection},${value}`;
+        framing.connection = joined(framing.connection, value);
+      } else if (lowered === 'upgrade') {
+        framing.upgrade = joined(framing.upgrade, value);
       }
     }
     if (framing.connection !== undefined) dropNamed(into, framing.connection, 0);
@@ -352,6 +368,8 @@ interface Framing {
   contentLength: string | undefined;
   transferEncoding: string | undefined;
   connection: string | undefined;
+  /** Of a 101 alone. */
+  upgrade?: string;
 }
 
 interface Block {
@@ -365,6 +383,10 @@ function trimmed(text: string, start: number, end: number): string {
   while (start < end && isBlank(text.charCodeAt(start))) start++;
   while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
+}
+
+function joined(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before},${value}`;
 }
 
 function isBlank(code: number): boolean {

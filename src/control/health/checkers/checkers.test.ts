@@ -126,7 +126,7 @@ describe('http', () => {
 });
 
 test('a certificate file that is missing is told as the reason, and stops nothing else', async () => {
-  const checker = createChecker(ACTIVE, { verify: true, ca: '/nowhere/ca.pem' });
+  const checker = createChecker(ACTIVE, { verify: true, minVersion: '1.2', ca: '/nowhere/ca.pem' });
   const result = await checker.check({ url: 'https://127.0.0.1:1' }, new AbortController().signal);
   expect(result.ok).toBe(false);
   expect(result.reason).toContain('/nowhere/ca.pem');

@@ -3,28 +3,26 @@
  * whether the endpoint still accepts some, and never meets one that the endpoint is just closing. No redirect is
  * followed: a redirect is an answer like any other.
  */
-import { readFileSync } from 'node:fs';
 import http, { type IncomingMessage } from 'node:http';
-import https, { type RequestOptions } from 'node:https';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import https from 'node:https';
+import type { ConnectionOptions } from 'node:tls';
 import { RE2JS } from 're2js';
 import type { ActiveHealthConfig, UpstreamTlsConfig } from '../../../config/schema.ts';
+import { poolTls } from '../../../upstream/tls.ts';
 import { checkTarget, describeFailure, type CheckResult, type CheckTarget, type HealthChecker } from '../checker.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
 type BodyTest = (body: string) => boolean;
-/** Node passes all of it on to `tls.connect`; its types forget one member. */
-type TlsOptions = RequestOptions & { readonly secureContext?: SecureContext };
 
 export class HttpChecker implements HealthChecker {
   readonly #check: ActiveHealthConfig;
-  readonly #tls: TlsOptions;
+  readonly #tls: ConnectionOptions;
   readonly #bodyTest: BodyTest | undefined;
 
   constructor(check: ActiveHealthConfig, tls: UpstreamTlsConfig | undefined) {
     this.#check = check;
-    this.#tls = tlsOptions(tls);
+    this.#tls = tls === undefined ? {} : poolTls(tls);
     this.#bodyTest = check.expect.body === undefined ? undefined : bodyTest(check.expect.body);
   }
 
@@ -83,15 +81,4 @@ async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
     if (length >= MAX_BODY_BYTES) break;
   }
   return Buffer.concat(chunks).subarray(0, MAX_BODY_BYTES).toString();
-}
-
-/** The certificates are read and parsed once, not for every probe. */
-function tlsOptions(tls: UpstreamTlsConfig | undefined): TlsOptions {
-  if (tls === undefined) return {};
-  const file = (path: string | undefined) => (path === undefined ? undefined : readFileSync(path));
-  return {
-    secureContext: createSecureContext({ ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) }),
-    rejectUnauthorized: tls.verify,
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
-  };
 }

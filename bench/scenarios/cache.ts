@@ -1,0 +1,112 @@
+/** What a stored answer costs, beside nginx's proxy_cache, Varnish, and a server that has the answer in its own code. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { aya, ayaCommand, pool } from '../contestants/aya.ts';
+import type { Contestant } from '../contestants/contestant.ts';
+import { floor } from '../contestants/floor.ts';
+import { nginx } from '../contestants/nginx.ts';
+import { versionOf } from '../process.ts';
+import { race, type Result } from '../race.ts';
+import { fixed, thousands, type Budget, type Findings, type Scenario } from './scenario.ts';
+
+export const cache: Scenario = {
+  name: 'cache',
+  title: 'The small answer from the cache',
+  async run(bench) {
+    const contestants = [floor, ayaCached, nginxCached, varnish, aya];
+    return findings(
+      await race(
+        contestants.map((contestant) => ({ ...contestant, path: '/' })),
+        bench,
+      ),
+    );
+  },
+};
+
+const ayaCached: Contestant = {
+  ...aya,
+  name: 'aya-cached',
+  configure(place) {
+    const route = `routes:
+  - { name: hello, match: { path: /* }, pool: hello, retry: false, cache: { ttl: 1h } }
+`;
+    return ayaCommand(place, { threads: 1, accessLog: false }, { 'hello.yaml': pool('hello', place) + route });
+  },
+};
+
+const nginxCached: Contestant = {
+  ...nginx,
+  name: 'nginx-cached',
+  configure({ dir, port, origins }) {
+    const file = join(dir, 'nginx.conf');
+    writeFileSync(
+      file,
+      `daemon off; master_process off; pid ${dir}/nginx.pid; error_log stderr warn;
+       events { worker_connections 4096; }
+       http {
+         access_log off;
+         keepalive_requests 1000000000;
+         proxy_cache_path ${dir}/cache levels=1:2 keys_zone=answers:16m max_size=64m;
+         upstream origin {
+           least_conn;
+           ${origins.map((origin) => `server 127.0.0.1:${origin};`).join(' ')}
+           keepalive 64;
+         }
+         server {
+           listen 127.0.0.1:${port};
+           location / {
+             proxy_pass http://origin;
+             proxy_http_version 1.1;
+             proxy_set_header Connection "";
+             proxy_set_header Host $http_host;
+             proxy_cache answers;
+             proxy_cache_valid 200 1h;
+             proxy_cache_lock on;
+           }
+         }
+       }`,
+    );
+    return { argv: ['nginx', '-e', 'stderr', '-c', file] };
+  },
+};
+
+const varnish: Contestant = {
+  name: 'varnish',
+  version: versionOf('varnishd', '-V'),
+  configure({ dir, port, origins }) {
+    const file = join(dir, 'default.vcl');
+    writeFileSync(
+      file,
+      `vcl 4.0;
+       backend origin { .host = "127.0.0.1"; .port = "${origins[0]}"; }
+       sub vcl_backend_response { set beresp.ttl = 1h; }
+`,
+    );
+    return { argv: ['varnishd', '-F', '-n', dir, '-a', `127.0.0.1:${port}`, '-f', file, '-s', 'malloc,64m'] };
+  },
+};
+
+function findings(results: readonly Result[]): Findings {
+  const cost = (name: string) => results.find((result) => result.name === name)?.cpuUs.best ?? NaN;
+  const budgets: Budget[] = [
+    { promise: 'a cache hit to the node:http floor', atMost: 1.5, found: cost('aya-cached') / cost('floor') },
+  ];
+  return {
+    columns: ['', 'µs CPU/request, best', 'median', 'to the floor', 'requests/s', 'p99 ms', 'failures'],
+    rows: results.map(({ name, version, absent, cpuUs, perSecond, p99Ms, failures }) =>
+      absent === undefined
+        ? [
+            `${name} ${version}`,
+            fixed(cpuUs.best),
+            fixed(cpuUs.median),
+            `${fixed(cpuUs.best / cost('floor'), 2)} ×`,
+            thousands(perSecond),
+            fixed(p99Ms, 2),
+            String(failures),
+          ]
+        : [name, absent, '', '', '', '', ''],
+    ),
+    budgets,
+    figures: results,
+  };
+}

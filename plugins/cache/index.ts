@@ -1,0 +1,22 @@
+/** The shared cache (RFC 9111); see README.md. */
+import { definePlugin } from '../../src/extension.ts';
+import { Keys } from './key.ts';
+import { OUTCOMES, RouteCache, type Outcome } from './route-cache.ts';
+import type { CacheConfig } from './schema.ts';
+
+const REQUESTS = 'aya_cache_requests_total';
+
+export default definePlugin<CacheConfig>({
+  name: 'cache',
+  phase: 'cache',
+  counters: [{ name: REQUESTS, help: 'Requests by what the cache made of them.', label: 'outcome', values: OUTCOMES }],
+  create(options, { route, cache: store, clock, counter }) {
+    if (options === false) return {};
+    const counters = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, counter(REQUESTS, outcome)]));
+    const parts = { options, store, clock, keys: new Keys(route, options) };
+    return {
+      layer: (next) =>
+        new RouteCache({ ...parts, counters: counters as Record<Outcome, ReturnType<typeof counter>>, next }).dispatch,
+    };
+  },
+});
