@@ -19,7 +19,7 @@ export const guarded: Scenario = {
     const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
     const headers = { authorization: `Bearer ${token(privateKey)}` };
     const caddy = bench.contestants.filter(({ name }) => name === 'caddy');
-    const contestants = [aya, ayaGuarded(pem), haproxy, haproxyGuarded(pem), ...caddy];
+    const contestants = [aya, ayaGuarded(pem, false), ayaGuarded(pem, true), haproxy, haproxyGuarded(pem), ...caddy];
     return findings(
       await race(
         contestants.map((each): Entrant => ({ ...each, path: '/', headers })),
@@ -39,10 +39,10 @@ function token(key: KeyObject): string {
   return `${signed}.${sign('sha256', Buffer.from(signed), key).toString('base64url')}`;
 }
 
-function ayaGuarded(pem: string): Contestant {
+function ayaGuarded(pem: string, accessLog: boolean): Contestant {
   return {
     ...aya,
-    name: 'aya-guarded',
+    name: accessLog ? 'aya-guarded-logged' : 'aya-guarded',
     configure(place: Place) {
       writeFileSync(join(place.dir, 'issuer.pem'), pem);
       const route = `routes:
@@ -57,12 +57,7 @@ function ayaGuarded(pem: string): Contestant {
       const consumer = `consumers:
   - { name: mobile, groups: [partners], jwt: [{ issuer: ${ISSUER}, subject: mobile-1 }] }
 `;
-      return ayaCommand(
-        place,
-        { threads: 1, accessLog: true },
-        { 'hello.yaml': pool('hello', place) + route },
-        consumer,
-      );
+      return ayaCommand(place, { threads: 1, accessLog }, { 'hello.yaml': pool('hello', place) + route }, consumer);
     },
   };
 }
