@@ -7,7 +7,7 @@ import { floor } from '../contestants/floor.ts';
 import { nginx } from '../contestants/nginx.ts';
 import { versionOf } from '../process.ts';
 import { race, type Result } from '../race.ts';
-import { fixed, thousands, type Budget, type Findings, type Scenario } from './scenario.ts';
+import { compared, type Budget, type Findings, type Scenario } from './scenario.ts';
 
 export const cache: Scenario = {
   name: 'cache',
@@ -92,20 +92,7 @@ function findings(results: readonly Result[]): Findings {
     { promise: 'a cache hit to the node:http floor', atMost: 1.5, found: cost('aya-cached') / cost('floor') },
   ];
   return {
-    columns: ['', 'µs CPU/request, best', 'median', 'to the floor', 'requests/s', 'p99 ms', 'failures'],
-    rows: results.map(({ name, version, absent, cpuUs, perSecond, p99Ms, failures }) =>
-      absent === undefined
-        ? [
-            `${name} ${version}`,
-            fixed(cpuUs.best),
-            fixed(cpuUs.median),
-            `${fixed(cpuUs.best / cost('floor'), 2)} ×`,
-            thousands(perSecond),
-            fixed(p99Ms, 2),
-            String(failures),
-          ]
-        : [name, absent, '', '', '', '', ''],
-    ),
+    ...compared(results, 'to the floor', cost('floor')),
     budgets,
     figures: results,
   };

@@ -7,9 +7,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aya, ayaCommand, pool } from '../contestants/aya.ts';
 import type { Contestant, Place } from '../contestants/contestant.ts';
-import { haproxy } from '../contestants/haproxy.ts';
+import { haproxy, haproxyCommand } from '../contestants/haproxy.ts';
 import { race, type Entrant, type Result } from '../race.ts';
-import { fixed, thousands, type Findings, type Scenario } from './scenario.ts';
+import { compared, type Findings, type Scenario } from './scenario.ts';
 
 export const guarded: Scenario = {
   name: 'guarded',
@@ -66,38 +66,20 @@ function haproxyGuarded(pem: string): Contestant {
   return {
     ...haproxy,
     name: 'haproxy-guarded',
-    configure({ dir, port, origins }: Place) {
-      const key = join(dir, 'issuer.pem');
+    configure(place: Place) {
+      const key = join(place.dir, 'issuer.pem');
       writeFileSync(key, pem);
-      const file = join(dir, 'haproxy.cfg');
-      const lines = [
-        'global',
-        '  nbthread 1',
-        'defaults',
-        '  mode http',
-        '  option forwardfor',
-        '  http-reuse always',
-        '  timeout connect 2s',
-        '  timeout client 65s',
-        '  timeout server 15s',
-        'backend callers',
-        '  stick-table type string len 64 size 1m expire 10m store http_req_rate(60s)',
-        'frontend clients',
-        `  bind 127.0.0.1:${port}`,
-        "  http-request set-var(txn.alg) http_auth_bearer,jwt_header_query('$.alg')",
-        "  http-request set-var(txn.sub) http_auth_bearer,jwt_payload_query('$.sub')",
-        '  http-request deny deny_status 401 unless { var(txn.alg) -m str RS256 }',
-        `  http-request deny deny_status 401 unless { http_auth_bearer,jwt_verify(txn.alg,"${key}") 1 }`,
-        "  http-request deny deny_status 403 unless { http_auth_bearer,jwt_payload_query('$.scope') -m sub hello:read }",
-        '  http-request track-sc0 var(txn.sub) table callers',
-        '  http-request deny deny_status 429 if { sc_http_req_rate(0,callers) gt 100000000 }',
-        '  default_backend origin',
-        'backend origin',
-        '  balance leastconn',
-        ...origins.map((origin, index) => `  server origin-${index} 127.0.0.1:${origin}`),
+      const rules = [
+        "http-request set-var(txn.alg) http_auth_bearer,jwt_header_query('$.alg')",
+        "http-request set-var(txn.sub) http_auth_bearer,jwt_payload_query('$.sub')",
+        'http-request deny deny_status 401 unless { var(txn.alg) -m str RS256 }',
+        `http-request deny deny_status 401 unless { http_auth_bearer,jwt_verify(txn.alg,"${key}") 1 }`,
+        "http-request deny deny_status 403 unless { http_auth_bearer,jwt_payload_query('$.scope') -m sub hello:read }",
+        'http-request track-sc0 var(txn.sub) table callers',
+        'http-request deny deny_status 429 if { sc_http_req_rate(0,callers) gt 100000000 }',
       ];
-      writeFileSync(file, `${lines.join('\n')}\n`);
-      return { argv: ['haproxy', '-db', '-f', file] };
+      const table = '  stick-table type string len 64 size 1m expire 10m store http_req_rate(60s)';
+      return haproxyCommand(place, rules, ['backend callers', table]);
     },
   };
 }
@@ -106,20 +88,7 @@ function findings(results: readonly Result[]): Findings {
   const cost = (name: string) => results.find((result) => result.name === name)?.cpuUs.best ?? NaN;
   const bare = cost('aya');
   return {
-    columns: ['', 'µs CPU/request, best', 'median', 'to bare Aya', 'requests/s', 'p99 ms', 'failures'],
-    rows: results.map(({ name, version, absent, cpuUs, perSecond, p99Ms, failures }) =>
-      absent === undefined
-        ? [
-            `${name} ${version}`,
-            fixed(cpuUs.best),
-            fixed(cpuUs.median),
-            `${fixed(cpuUs.best / bare, 2)} ×`,
-            thousands(perSecond),
-            fixed(p99Ms, 2),
-            String(failures),
-          ]
-        : [name, absent, '', '', '', '', ''],
-    ),
+    ...compared(results, 'to bare Aya', bare),
     budgets: [
       { promise: 'guarded Aya to bare Aya', atMost: 1.5, found: cost('aya-guarded') / bare },
       { promise: 'guarded Aya to bare Caddy', atMost: 1, found: cost('aya-guarded') / cost('caddy') },

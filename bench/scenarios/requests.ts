@@ -1,7 +1,7 @@
 /** What one request costs each contestant: small answers, then large ones. */
 import { LARGE_PATH, MEDIUM_PATH } from '../answer.ts';
 import { race, type Result } from '../race.ts';
-import { fixed, thousands, type Bench, type Budget, type Findings, type Scenario } from './scenario.ts';
+import { compared, type Bench, type Budget, type Findings, type Scenario } from './scenario.ts';
 
 export const small: Scenario = {
   name: 'small',
@@ -31,23 +31,8 @@ async function compare(
     bench,
   );
   const floor = results.find(({ name }) => name === 'floor')?.cpuUs.best ?? NaN;
-  const rows = results.map((result) =>
-    result.absent === undefined
-      ? [
-          `${result.name} ${result.version}`,
-          fixed(result.cpuUs.best),
-          fixed(result.cpuUs.median),
-          `${fixed(result.cpuUs.best / floor, 2)} ×`,
-          thousands(result.perSecond),
-          fixed(result.p50Ms, 2),
-          fixed(result.p99Ms, 2),
-          String(result.failures),
-        ]
-      : [result.name, result.absent, '', '', '', '', '', ''],
-  );
   return {
-    columns: ['', 'µs CPU/request, best', 'median', 'to the floor', 'requests/s', 'p50 ms', 'p99 ms', 'failures'],
-    rows,
+    ...compared(results, 'to the floor', floor),
     budgets: budgets(results),
     figures: results,
   };

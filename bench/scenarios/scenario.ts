@@ -1,5 +1,6 @@
 /** One question that the bench answers: a table, the budgets that it is held to, and the figures for --json. */
 import type { Contestant } from '../contestants/contestant.ts';
+import type { Result } from '../race.ts';
 
 export interface Bench {
   /** For files; removed at the end. */
@@ -33,3 +34,24 @@ export interface Budget {
 
 export const fixed = (value: number, digits = 1) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
 export const thousands = (value: number) => (Number.isFinite(value) ? Math.round(value).toLocaleString('en') : '–');
+
+/** A table of what a request costs each contestant. @param base µs that all are compared with, under the name `title`. */
+export function compared(results: readonly Result[], title: string, base: number): Pick<Findings, 'columns' | 'rows'> {
+  const row = ({ name, version, absent, cpuUs, perSecond, p50Ms, p99Ms, failures }: Result) =>
+    absent === undefined
+      ? [
+          `${name} ${version}`,
+          fixed(cpuUs.best),
+          fixed(cpuUs.median),
+          `${fixed(cpuUs.best / base, 2)} ×`,
+          thousands(perSecond),
+          fixed(p50Ms, 2),
+          fixed(p99Ms, 2),
+          String(failures),
+        ]
+      : [name, absent, '', '', '', '', '', ''];
+  return {
+    columns: ['', 'µs CPU/request, best', 'median', title, 'requests/s', 'p50 ms', 'p99 ms', 'failures'],
+    rows: results.map(row),
+  };
+}
