@@ -1,5 +1,5 @@
 /** What is wrong with a token: one sentence for the log, and what the client may know of it (RFC 6750 §3.1). */
-import { Refusal } from '../refusal.ts';
+import { Refusal } from './refusal.ts';
 
 export const CHALLENGE = 'Bearer realm="aya"';
 

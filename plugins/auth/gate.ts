@@ -49,18 +49,29 @@ export interface GateParts {
 }
 
 export class Gate {
-  readonly #methods: readonly Authenticator[];
   readonly #parts: GateParts;
+  /** Those who have to be asked about each request, and those who may answer for nobody. */
+  readonly #intercepting: readonly Authenticator[];
+  readonly #withholding: readonly Authenticator[];
+  readonly #inviting: readonly Authenticator[];
+  /** What a request without credentials is asked for. */
+  readonly #challenges: readonly string[];
 
   constructor(parts: GateParts) {
-    this.#methods = parts.methods;
+    const { methods } = parts;
     this.#parts = parts;
+    this.#intercepting = methods.filter(({ intercept }) => intercept !== undefined);
+    this.#withholding = methods.filter(({ withhold }) => withhold !== undefined);
+    this.#inviting = methods.filter(({ invite }) => invite !== undefined);
+    this.#challenges = methods.flatMap(({ challenge }) =>
+      challenge === undefined ? [] : ['www-authenticate', challenge],
+    );
   }
 
   admit(exchange: Exchange, reply: FastifyReply, done: Done): void {
-    for (const method of this.#methods) if (method.intercept?.(exchange, reply) === true) return;
-    for (const method of this.#methods) method.withhold?.(exchange);
-    const method = this.#methods.find((each) => each.carries(exchange));
+    for (const method of this.#intercepting) if (method.intercept!(exchange, reply)) return;
+    for (const method of this.#withholding) method.withhold!(exchange);
+    const method = this.#parts.methods.find((each) => each.carries(exchange));
     if (method === undefined) return this.#nobody(exchange, reply, done);
     const { failures } = this.#parts;
     if (failures === undefined) return this.#ask(method, exchange, reply, done);
@@ -104,13 +115,12 @@ export class Gate {
     }
     counters.missing.increment();
     if (this.#invited(exchange, reply)) return;
-    const challenges = this.#methods.flatMap(({ challenge }) => challenge ?? []);
     done(
       new GatewayError('http_request_denied', 'auth: no credentials', {
         // RFC 9110 §15.5.2: a 401 has to say how; where no scheme of HTTP would do, it is a 403.
-        status: challenges.length === 0 ? 403 : 401,
+        status: this.#challenges.length === 0 ? 403 : 401,
         detail: 'Credentials are needed.',
-        fields: challenges.flatMap((challenge) => ['www-authenticate', challenge]),
+        fields: this.#challenges,
       }),
     );
   }
@@ -135,7 +145,7 @@ export class Gate {
   }
 
   #invited(exchange: Exchange, reply: FastifyReply): boolean {
-    return this.#methods.some((method) => method.invite?.(exchange, reply) === true);
+    return this.#inviting.some((method) => method.invite!(exchange, reply));
   }
 
   #block(forMs: number, done: Done): void {

@@ -10,7 +10,7 @@ import type { VerifiedCredentials } from '../verified.ts';
 import { judgeBinding } from './binding.ts';
 import type { Carriage } from './carriage.ts';
 import type { Provider } from './provider.ts';
-import { CHALLENGE, invalidToken, unverifiable } from './refusals.ts';
+import { CHALLENGE, invalidToken, unverifiable } from '../bearer-refusals.ts';
 import { readToken } from './token.ts';
 
 const SEVERAL = invalidToken('the request carries two different tokens');

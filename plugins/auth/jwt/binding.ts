@@ -1,8 +1,8 @@
 /** Tokens that are bound to their client (RFC 7800): whoever has stolen one has nothing. They are no bearer tokens. */
 import type { ClientCertificate } from '../../../src/data/client-certificate.ts';
 import type { Refusal } from '../refusal.ts';
-import type { JsonObject } from './json.ts';
-import { invalidToken } from './refusals.ts';
+import type { JsonObject } from '../token-json.ts';
+import { invalidToken } from '../bearer-refusals.ts';
 
 const CERTIFICATE = invalidToken('the token is bound to another certificate than the client shows');
 const PROOF = invalidToken(

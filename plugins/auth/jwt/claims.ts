@@ -1,7 +1,8 @@
 /** What a token whose signature is right must say to be accepted (RFC 7519 §4.1). Strict about types: a claim that is not what it should be is no claim. */
+import { expiredToken, insufficientToken, invalidToken } from '../bearer-refusals.ts';
 import type { Refusal } from '../refusal.ts';
-import { memberAt, type JsonObject } from './json.ts';
-import { expiredToken, insufficientToken, invalidToken } from './refusals.ts';
+import { holds, scopesOf, textsOf } from '../token-claims.ts';
+import { memberAt, type JsonObject } from '../token-json.ts';
 
 export interface ClaimRules {
   /** Undefined: any. */
@@ -39,18 +40,6 @@ export function acceptedUntil(claims: JsonObject, { clockToleranceMs, maxAgeMs =
   return Math.min(exp * 1000, iat * 1000 + maxAgeMs) + clockToleranceMs;
 }
 
-/** Text with spaces (RFC 8693 §4.2) or a list; anything else is no scope. */
-export function scopesOf(claims: JsonObject, name: string): readonly string[] {
-  const value = memberAt(claims, name);
-  return typeof value === 'string' ? value.split(' ').filter((scope) => scope !== '') : textsOf(value);
-}
-
-/** The texts in a list; a text alone is a list of one. */
-export function textsOf(value: unknown): readonly string[] {
-  if (typeof value === 'string') return [value];
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
-}
-
 function hasRightTypes({ iss, sub, jti, aud, exp, nbf, iat }: JsonObject): boolean {
   const isAudience = Array.isArray(aud) ? aud.every((item) => typeof item === 'string') : isTextOrAbsent(aud);
   return isAudience && [iss, sub, jti].every(isTextOrAbsent) && [exp, nbf, iat].every(isDateOrAbsent);
@@ -84,9 +73,4 @@ function judgeRights(claims: JsonObject, { scopes, claims: needed, scopesClaim }
   }
   const failed = needed.find(([name, values]) => !holds(memberAt(claims, name), values));
   return failed === undefined ? undefined : insufficientToken(`the claim ${failed[0]} has another value`);
-}
-
-/** Whether a claim, or one of its items, is one of the values. */
-export function holds(claim: unknown, values: readonly unknown[]): boolean {
-  return Array.isArray(claim) ? claim.some((item) => values.includes(item)) : values.includes(claim);
 }

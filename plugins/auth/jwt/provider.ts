@@ -1,14 +1,14 @@
 /** One issuer as a route sees it: the keys that prove its tokens, what they must say, and who they say it is. */
 import type { Clock } from '../../../src/clock.ts';
-import type { TokenConfig } from '../../../src/config/schema.ts';
 import type { ConsumerDirectory } from '../../../src/data/consumers.ts';
 import type { Principal } from '../../../src/data/principal.ts';
 import type { Refusal } from '../refusal.ts';
 import type { Algorithm } from '../../../src/config/signature-algorithms.ts';
-import { acceptedUntil, holds, judgeClaims, scopesOf, textsOf, type ClaimRules } from './claims.ts';
-import { memberAt, type JsonObject } from './json.ts';
+import { invalidToken } from '../bearer-refusals.ts';
+import { describes, scopesOf, textsOf } from '../token-claims.ts';
+import { memberAt, type JsonObject } from '../token-json.ts';
+import { acceptedUntil, judgeClaims, type ClaimRules } from './claims.ts';
 import type { Keys } from './keys.ts';
-import { invalidToken } from './refusals.ts';
 import type { ProviderSettings } from './settings.ts';
 import type { UnverifiedToken } from './token.ts';
 import type { Verify } from './verifiers.ts';
@@ -94,11 +94,4 @@ function verifiedClaims(token: string, candidates: readonly Verify[]): JsonObjec
     }
   }
   return undefined;
-}
-
-/** Whether a consumer's token is this one: all that it says must hold. */
-export function describes({ issuer, subject, claims = {} }: TokenConfig, token: JsonObject): boolean {
-  if (issuer !== undefined && token.iss !== issuer) return false;
-  if (subject !== undefined && token.sub !== subject) return false;
-  return Object.entries(claims).every(([name, value]) => holds(memberAt(token, name), [value]));
 }

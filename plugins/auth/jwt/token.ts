@@ -3,7 +3,7 @@
  * Nothing here is proven yet. What libraries let pass and a strict reader must not is refused before they see it.
  */
 import { isUtf8 } from 'node:buffer';
-import { parseStrictObject, type JsonObject } from './json.ts';
+import { parseStrictObject, type JsonObject } from '../token-json.ts';
 
 export interface UnverifiedToken {
   readonly alg: string;

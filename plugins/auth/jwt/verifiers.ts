@@ -5,7 +5,7 @@
  */
 import type { JWT } from '@fastify/jwt';
 import type { Algorithm } from '../../../src/config/signature-algorithms.ts';
-import type { JsonObject } from './json.ts';
+import type { JsonObject } from '../token-json.ts';
 
 export interface KeyMaterial {
   /** A public key in PEM, or a shared secret. */

@@ -4,7 +4,7 @@ import type { Exchange } from '../../../src/data/exchange.ts';
 import type { Principal } from '../../../src/data/principal.ts';
 import { withholdField } from '../../../src/data/withhold.ts';
 import { GatewayError } from '../../../src/errors.ts';
-import { CHALLENGE } from '../jwt/refusals.ts';
+import { CHALLENGE } from '../bearer-refusals.ts';
 import type { Authenticator } from '../method.ts';
 import type { Refusal } from '../refusal.ts';
 import type { Cookies } from './cookies.ts';

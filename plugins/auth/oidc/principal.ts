@@ -1,9 +1,8 @@
 /** Whom claims are about: those of an ID token, and those that the issuer says of a token it was asked about. */
 import type { ConsumerDirectory } from '../../../src/data/consumers.ts';
 import type { Principal } from '../../../src/data/principal.ts';
-import { scopesOf, textsOf } from '../jwt/claims.ts';
-import { memberAt, type JsonObject } from '../jwt/json.ts';
-import { describes } from '../jwt/provider.ts';
+import { describes, scopesOf, textsOf } from '../token-claims.ts';
+import { memberAt, type JsonObject } from '../token-json.ts';
 import type { OidcOptions } from './schema.ts';
 
 export type ClaimNames = Pick<OidcOptions, 'consumerClaim' | 'groupsClaim' | 'scopesClaim'>;

@@ -7,7 +7,7 @@ import type { ConsumerDirectory } from '../../../src/data/consumers.ts';
 import type { Exchange } from '../../../src/data/exchange.ts';
 import type { Principal } from '../../../src/data/principal.ts';
 import { withholdField } from '../../../src/data/withhold.ts';
-import { expiredToken, unverifiable } from '../jwt/refusals.ts';
+import { expiredToken, unverifiable } from '../bearer-refusals.ts';
 import { Refusal } from '../refusal.ts';
 import type { Cookies } from './cookies.ts';
 import { principalOf } from './principal.ts';
