@@ -17,7 +17,7 @@ import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
 import { compileMatcher, type MatchEntry, type Matcher } from './match/matcher.ts';
 import type { GenerationPlan } from './messages.ts';
-import { compileRule, editAnswer, type Rule } from './rule.ts';
+import { compileRule, editAnswer, logBug, type Rule } from './rule.ts';
 import { buildIdentities, type ServerIdentity } from './tls.ts';
 
 /** Rules compiled in one go, before requests get their turn. */
@@ -218,11 +218,8 @@ function exchangeOf(request: FastifyRequest): Exchange {
 }
 
 /** A bug: the client learns nothing of it, the log everything. */
-export function internalError(error: unknown, exchange: Exchange, context: DataContext): GatewayError {
-  context.log.error(
-    { err: error, route: exchange.routeName, requestId: exchange.id },
-    'request failed inside the gateway',
-  );
+function internalError(error: unknown, exchange: Exchange, { log }: DataContext): GatewayError {
+  logBug(error, exchange, log);
   return new GatewayError('proxy_internal_error', error instanceof Error ? error.message : String(error), {
     cause: error,
   });
