@@ -8,6 +8,8 @@ import { parse, parseAllDocuments } from 'yaml';
 import { scanLanguage } from '../src/config/language.ts';
 import { assemble } from '../src/config/load.ts';
 import { createScrape } from '../src/control/scrape.ts';
+import { countersOf, scanPlugins } from '../src/extension.ts';
+import { CounterTable } from '../src/memory/counter-table.ts';
 import { adminView, fill } from './support/admin-view.ts';
 
 const SOME_NETWORKS = expect.arrayContaining([expect.stringMatching(/\/\d+$/)]) as string[];
@@ -24,6 +26,7 @@ function run({ skip }: TestContext, tool: string, ...args: string[]): { status: 
 
 /** Names of the metrics page, with the suffixes that histograms and summaries add. */
 async function metricNames(): Promise<Set<string>> {
+  const counters = countersOf(await scanPlugins());
   const view = adminView({ staleFiles: ['x'] });
   fill(view.metricTable);
   const page = await createScrape(view).render();
