@@ -27,7 +27,7 @@ function run({ skip }: TestContext, tool: string, ...args: string[]): { status: 
 /** Names of the metrics page, with the suffixes that histograms and summaries add. */
 async function metricNames(): Promise<Set<string>> {
   const counters = countersOf(await scanPlugins());
-  const view = adminView({ staleFiles: ['x'] });
+  const view = adminView({ staleFiles: ['x'], counters, counterTable: CounterTable.allocate(2, 16, counters) });
   fill(view.metricTable);
   const page = await createScrape(view).render();
   const names = new Set([...page.matchAll(/^# TYPE (\S+) (counter|gauge)$/gm)].map(([, name]) => name!));
