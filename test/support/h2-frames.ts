@@ -4,7 +4,7 @@
  * of an answer's fields than the status: it forbids the other side a dynamic table.
  */
 import { connect, type Socket } from 'node:net';
-import { until } from './until.ts';
+import { within } from './until.ts';
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
@@ -71,6 +71,9 @@ export interface Outcome {
 
 // --- frames ---
 
+/** Unless the other side has allowed more (§4.2). */
+export const LARGEST_FRAME = 16_384;
+
 export function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
@@ -80,9 +83,17 @@ export function frame(type: number, flags: number, stream: number, payload: Buff
   return Buffer.concat([head, payload]);
 }
 
-/** A whole head in one frame; `Flag.endStream` when nothing follows. */
+/** A whole head, in as many frames as it takes; `Flag.endStream` when nothing follows. */
 export function headers(stream: number, fields: Fields, flags: number = Flag.endStream): Buffer {
-  return frame(Type.headers, flags | Flag.endHeaders, stream, block(fields));
+  const bytes = block(fields);
+  if (bytes.length <= LARGEST_FRAME) return frame(Type.headers, flags | Flag.endHeaders, stream, bytes);
+  const frames = [frame(Type.headers, flags, stream, bytes.subarray(0, LARGEST_FRAME))];
+  for (let at = LARGEST_FRAME; at < bytes.length; at += LARGEST_FRAME) {
+    const isLast = at + LARGEST_FRAME >= bytes.length;
+    const piece = bytes.subarray(at, at + LARGEST_FRAME);
+    frames.push(frame(Type.continuation, isLast ? Flag.endHeaders : Flag.none, stream, piece));
+  }
+  return Buffer.concat(frames);
 }
 
 export function data(stream: number, bytes: string | Buffer, flags: number = Flag.none): Buffer {
@@ -183,6 +194,7 @@ export class H2Connection {
   #rest: Buffer = Buffer.alloc(0);
   #isClosed = false;
   readonly #isSilent: boolean;
+  #onChange: () => void = () => {};
 
   /** With prior knowledge. */
   static async open(port: number, options: OpenOptions = {}): Promise<H2Connection> {
@@ -196,9 +208,7 @@ export class H2Connection {
     this.socket = socket;
     this.#isSilent = options.isSilent ?? false;
     socket.on('data', (chunk) => this.#read(chunk));
-    socket.on('error', () => (this.#isClosed = true));
-    socket.on('end', () => (this.#isClosed = true));
-    socket.on('close', () => (this.#isClosed = true));
+    for (const event of ['error', 'end', 'close']) socket.on(event, () => this.#close());
     if (this.#isSilent) return;
     const windows: OpenOptions['settings'] = [[Setting.initialWindowSize, 2 ** 20]];
     const pairs = [[Setting.headerTableSize, 0] as const, ...(options.settings ?? windows)];
@@ -255,7 +265,7 @@ export class H2Connection {
       const { isWhole, reset } = this.now(stream);
       return isWhole || reset !== undefined || this.hasEnded;
     };
-    await until(isOver, `the end of stream ${stream}`, deadlineMs);
+    await this.wait(isOver, `the end of stream ${stream}`, deadlineMs);
     return this.now(stream);
   }
 
@@ -276,8 +286,19 @@ export class H2Connection {
 
   /** Waits until the other side wants no more. @returns the code of its GOAWAY. */
   async end(what: string, deadlineMs?: number): Promise<number | undefined> {
-    await until(() => this.hasEnded, `the end of a connection: ${what}`, deadlineMs);
+    await this.wait(() => this.hasEnded, `the end of a connection: ${what}`, deadlineMs);
     return this.goaway;
+  }
+
+  /** Waits until `enough` holds of what has come, or the connection is closed; rejects at the deadline. */
+  async wait(enough: () => boolean, what: string, deadlineMs?: number): Promise<void> {
+    const reached = new Promise<void>((resolve) => {
+      this.#onChange = () => {
+        if (enough() || this.#isClosed) resolve();
+      };
+      this.#onChange();
+    });
+    await within(reached, what, deadlineMs);
   }
 
   close(): void {
@@ -288,7 +309,7 @@ export class H2Connection {
     this.#rest = Buffer.concat([this.#rest, chunk]);
     while (this.#rest.length >= 9) {
       const length = this.#rest.readUIntBE(0, 3);
-      if (this.#rest.length < 9 + length) return;
+      if (this.#rest.length < 9 + length) break;
       const payload = Buffer.from(this.#rest.subarray(9, 9 + length));
       const [type, flags] = [this.#rest[3]!, this.#rest[4]!];
       const stream = this.#rest.readUInt32BE(5) & 0x7fffffff;
@@ -296,6 +317,12 @@ export class H2Connection {
       this.frames.push({ type, flags, stream, payload });
       if (type === Type.settings && flags === 0 && !this.#isSilent) this.send(frame(Type.settings, Flag.ack, 0));
     }
+    this.#onChange();
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    this.#onChange();
   }
 }
 
