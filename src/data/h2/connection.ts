@@ -20,9 +20,6 @@ const ROUND_TRIP_MS = 1_000;
 /** In which resets are counted. */
 const RESET_WINDOW_MS = 30_000;
 
-const CONNECTION = Symbol('aya.connection');
-type Marked = Record<typeof CONNECTION, Http2Connection | undefined>;
-
 export class Http2Connection extends Deadline {
   readonly client: ClientConnection;
   readonly #session: ServerHttp2Session;
@@ -57,7 +54,6 @@ export class Http2Connection extends Deadline {
     this.#quietSince = now;
     this.#resetsSince = now;
     this.#oldAt = now + connectionAge(limits, context.random);
-    (session as unknown as Marked)[CONNECTION] = this;
     session.setLocalWindowSize(connectionWindow);
     session.on('error', ignore);
     session.once('remoteSettings', () => {
@@ -65,10 +61,6 @@ export class Http2Connection extends Deadline {
     });
     session.once('close', () => context.wheel.clear(this));
     this.#watch();
-  }
-
-  static of(session: object): Http2Connection | undefined {
-    return (session as Marked)[CONNECTION];
   }
 
   /** @returns whether the request is still wanted. */
@@ -117,7 +109,8 @@ export class Http2Connection extends Deadline {
       this.#resets = 0;
     }
     if (++this.#resets <= this.#mostResets || this.#session.destroyed) return;
-    this.#session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+    // Without an error, Node would send its own code.
+    this.#session.destroy(new Error('too many requests were reset'), NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   // --- time ---

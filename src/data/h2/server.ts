@@ -43,7 +43,6 @@ export class Http2Server {
       // An upstream may repeat what ought to be single; that is between it and the client.
       strictSingleValueFields: false,
     });
-    this.#server.on('stream', this.#onStream);
     this.#server.on('sessionError', ignore);
   }
 
@@ -53,7 +52,11 @@ export class Http2Server {
       const connection = new Http2Connection(client, session, this.#config.limits, this.#http2, this.#context);
       this.#connections.add(connection);
       session.on('close', () => this.#connections.delete(connection));
+      // Here and not at the server: a stream that was reset before its turn no longer knows its session.
+      session.on('stream', (stream, headers, _flags, raw) => this.#onStream(connection, stream, headers, raw));
     });
+    // Sockets come from the server of HTTP/1.1, where half an end is none; here a client that has ended is gone.
+    client.socket.allowHalfOpen = false;
     this.#server.emit('connection', client.socket);
   }
 
@@ -62,28 +65,20 @@ export class Http2Server {
     for (const connection of this.#connections) connection.leave();
   }
 
-  readonly #onStream = (
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    _flags: number,
-    raw: string[],
-  ): void => {
-    const { session } = stream;
-    const connection = session === undefined ? undefined : Http2Connection.of(session);
-    if (connection === undefined) return;
+  #onStream(connection: Http2Connection, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
     const startedAt = this.#context.clock.now();
     const res = new Http2Response(stream);
     // It was reset before its turn came.
     if (!connection.begin(stream, res, startedAt)) return;
     let req: Http2Request;
     try {
-      req = new Http2Request(stream, headers, raw);
+      req = new Http2Request(stream, headers, raw, this.#config.limits.headers);
     } catch (error) {
       return this.#intake.refuse(res, res, error as GatewayError);
     }
     res.expectsContinue = headers.expect === '100-continue';
     this.#intake.take({ req, res, body: stream, transport: res }, connection.client, startedAt);
-  };
+  }
 }
 
 function ignore(): void {}
