@@ -228,7 +228,7 @@ const GATEWAYS: readonly Row[] = [
     'CVE-2019-9511…9518, 2023-44487, 2025-8671',
     'floods of HTTP/2',
     http2Floods(
-      '%s: others are served meanwhile, and who does not read the answers is cut',
+      'in thousands end their connection, and others are served meanwhile: %s',
       'are not read ahead for, and are given up at the idle limit',
       'end the connection, and few of them reach the upstream: %s',
     ),

@@ -188,7 +188,7 @@ export const FAULTS: readonly Row[] = [
     'F55',
     'frames that ask for nothing',
     http2Floods(
-      '%s: others are served meanwhile, and who does not read the answers is cut',
+      'in thousands end their connection, and others are served meanwhile: %s',
       'empty DATA ends its connection, or costs no more than it brings',
     ),
   ),
