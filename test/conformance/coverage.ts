@@ -201,7 +201,10 @@ export const FAULTS: readonly Row[] = [
   held(
     'F58',
     'lengths that lie in HTTP/2',
-    http2Bodies('completes no request at the upstream: %s', 'that its client takes back never becomes a whole request'),
+    http2Bodies(
+      'completes no request at the upstream: %s',
+      'that its client takes back never becomes a whole request: %s',
+    ),
   ),
   held(
     'F59',

@@ -131,11 +131,15 @@ describe('a body', () => {
     await expectInOrder(connection);
   });
 
-  it('that its client takes back never becomes a whole request', async () => {
+  it.each([
+    ['CANCEL', Code.cancel],
+    ['NO_ERROR', Code.noError],
+    ['INTERNAL_ERROR', Code.internalError],
+  ])('that its client takes back never becomes a whole request: %s', async (_, code) => {
     const connection = await open();
     connection.send(headers(1, post('/t'), Flag.none), data(1, 'half'));
     await until(() => origin.heads.length === 1, 'the head at the upstream');
-    connection.send(rstStream(1));
+    connection.send(rstStream(1, code));
     await until(() => origin.open === 0, 'its connection closed');
     expect(origin.seen).toEqual([]);
     await expectInOrder(connection);
