@@ -74,6 +74,7 @@ function fleet() {
       }),
       route('raw', {}, { pool: 'raw', retry: false }),
       route('pinged', { ping: '1s' }),
+      route('deaf', { ping: '1s' }, { pool: 'raw' }),
       { ...route('silent', {}), websocket: { idle: '150ms', inspect: {} } },
       { ...route('short', {}), websocket: { max: '150ms', inspect: {} } },
       route('private', {}, { auth: { apiKey: {} } }),
@@ -311,6 +312,23 @@ describe('an end', () => {
     await until(() => frames().some(({ opcode }) => opcode === PING), 'a ping');
     await until(() => connection.closed !== 'open', 'the end');
     await closedUpstream();
+  });
+});
+
+describe('a ping of the gateway', () => {
+  it('finds a silent upstream, and its client is closed with 1014', async () => {
+    const client = await openWs(at('/deaf/greeting'));
+    expect((await closed(client))?.code).toBe(1014);
+  });
+
+  it('is answered by both sides, and nothing ends', async () => {
+    const client = await openWs(at('/pinged/a'));
+    const pings = [0, 0];
+    client.socket.on('ping', () => pings[0]!++);
+    service.sockets[0]!.socket.on('ping', () => pings[1]!++);
+    await until(() => pings.every((count) => count > 2), 'three pings each');
+    client.socket.send('x');
+    await until(() => client.messages.length === 1, 'the echo');
   });
 });
 

@@ -62,7 +62,7 @@ export class Inspector {
     for (const { name, websocket } of routes) {
       const inspect = websocket === false ? undefined : websocket.inspect;
       if (inspect === undefined) continue;
-      const key = JSON.stringify([inspect.maxMessage, inspect.maxUpstreamMessage, inspect.ping, inspect.reconnect]);
+      const key = JSON.stringify([inspect.maxMessage, inspect.maxUpstreamMessage, inspect.reconnect]);
       const carrier = carriers.get(key) ?? { path: `/${carriers.size}`, inspect };
       carriers.set(key, carrier);
       const chargesOf = compileRates([inspect.rate ?? []].flat(), name, context.limits, context.clock);
@@ -96,7 +96,7 @@ export class Inspector {
   }
 
   #register({ path, inspect }: Carrier): void {
-    const { ping, reconnect } = inspect;
+    const { reconnect } = inspect;
     const common = { autoPong: false, perMessageDeflate: false, closeTimeout: CLOSING_MS };
     let isPrepared = false;
     this.#app.register(httpProxy, {
@@ -123,7 +123,8 @@ export class Inspector {
         createConnection: (options: object) => this.#dial(options as DialOptions),
       },
       wsReconnect: {
-        pingInterval: ping === false ? NEVER_MS : ping,
+        // It takes an upstream that waits for a slow client for a dead one: the link pings.
+        pingInterval: NEVER_MS,
         reconnectOnClose: reconnect !== undefined,
         // The link ends it sooner, and says why.
         maxReconnectionRetries: (reconnect?.attempts ?? 1) + 1,

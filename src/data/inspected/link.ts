@@ -12,6 +12,7 @@ import type { Dispatch } from '../dispatch.ts';
 import type { Exchange } from '../exchange.ts';
 import { FAREWELL_MS, type Tunnel, type TunnelEnd, type WebsocketLimits } from '../tunnel.ts';
 import { protocolOf } from './handshake.ts';
+import { Heartbeat } from './heartbeat.ts';
 import type { Charge } from './message-rate.ts';
 import { Redial } from './redial.ts';
 import { UpstreamLeg, type LegOwner } from './upstream-leg.ts';
@@ -46,7 +47,7 @@ export interface PeerSocket {
   resume(): void;
   close(code?: number, reason?: Buffer): void;
   terminate(): void;
-  on(event: 'ping' | 'pong', listener: () => void): void;
+  on(event: 'ping', listener: () => void): void;
   prependListener(event: 'close', listener: (code: number, reason: Buffer) => void): void;
   prependListener(event: 'error', listener: (error: NodeJS.ErrnoException) => void): void;
 }
@@ -96,7 +97,8 @@ export class Link extends Deadline implements Tunnel, LegOwner {
   #joinedAt = 0;
   #lastMessageAt: number;
   #pingedAt: number;
-  #isPongDue = false;
+  readonly #clientBeat: Heartbeat;
+  readonly #upstreamBeat = new Heartbeat(() => this.bytesOut);
 
   constructor(parts: LinkParts) {
     super();
@@ -104,6 +106,7 @@ export class Link extends Deadline implements Tunnel, LegOwner {
     this.#parts = parts;
     this.#limits = exchange.rule.websocket as WebsocketLimits;
     this.#client = exchange.client.socket;
+    this.#clientBeat = new Heartbeat(() => exchange.client.bytesRead);
     this.protocol = protocolOf(fields);
     this.openedAt = context.clock.now();
     this.#lastMessageAt = this.openedAt;
@@ -120,7 +123,7 @@ export class Link extends Deadline implements Tunnel, LegOwner {
     // Read when the other side is there: what the library got before would be kept without a bound.
     client.pause();
     if (held.length > 0) client.unshift(Buffer.concat(held));
-    client.on('drain', () => this.#leg?.resumeUpstream());
+    client.on('drain', this.#onDrain);
     client.on('close', this.#onClientClosed);
     context.metrics.upgradeOpened();
     context.wheel.set(this, this.#due);
@@ -224,6 +227,11 @@ export class Link extends Deadline implements Tunnel, LegOwner {
     this.#checkClosed();
   }
 
+  readonly #onDrain = (): void => {
+    this.#onSign();
+    this.#leg?.resumeUpstream();
+  };
+
   #readClient(): void {
     if (this.#isOver || (!this.#isApart && !this.#isUpstreamFull)) this.#source?.resume();
   }
@@ -238,22 +246,19 @@ export class Link extends Deadline implements Tunnel, LegOwner {
       this.#onSign();
       this.#charge();
     });
-    source.on('pong', () => {
-      this.#isPongDue = false;
-    });
   }
 
-  /** Before it is sent on: to a target that is not open it is not. */
+  /** Before the library sends it on, which comes to nothing where the endpoint is leaving: the next one gets it. */
   onClientMessage(message: Message): void {
     if (this.#isOver) return;
     this.#onSign();
-    this.#isPongDue = false;
     const { messages, reconnect } = this.#parts.inspect;
     if (messages !== 'any' && (messages === 'binary') !== message.binary) {
       return this.#end('message', UNSUPPORTED, CLOSING_MS);
     }
     this.#charge();
-    if (this.#isOver || reconnect === undefined || this.#target!.readyState === OPEN) return;
+    if (this.#isOver || reconnect === undefined) return;
+    if (this.#target!.readyState === OPEN && this.#leg!.isHeard) return;
     this.#missed.push(message);
     this.#setApart();
   }
@@ -348,11 +353,13 @@ export class Link extends Deadline implements Tunnel, LegOwner {
 
   #ping(now: number): void {
     this.#pingedAt = now;
-    // Of one that we do not read, nothing is known.
-    if (this.#source === undefined || this.#isApart || this.#isUpstreamFull) return;
-    if (this.#isPongDue) return this.#end('ping', GOING_AWAY, 0);
-    this.#isPongDue = true;
-    this.#source.ping();
+    if (this.#isApart) return;
+    const takesAll = !this.isClientFull && !this.#isUpstreamFull;
+    const hasClient = this.#clientBeat.beat(takesAll, () => this.#source!.ping());
+    if (!hasClient) return this.#end('ping', GOING_AWAY, 0);
+    const hasUpstream = this.#upstreamBeat.beat(takesAll, () => this.#target!.ping());
+    // As any other end of it.
+    if (!hasUpstream) this.#leg!.destroy();
   }
 
   #cut(): void {

@@ -58,6 +58,11 @@ export class UpstreamLeg extends Duplex {
     this.push(agreement(this.#key, protocol), 'latin1');
   }
 
+  /** Whether what is sent still reaches the endpoint's socket, as far as is known. */
+  get isHeard(): boolean {
+    return this.#upstream?.writable === true;
+  }
+
   /** No endpoint has agreed. Not within the library's call: it would not hear of it. */
   fail(error: Error): void {
     setImmediate(() => this.destroy(error));
@@ -120,7 +125,7 @@ export class UpstreamLeg extends Duplex {
       this.#isAsked = chunks.at(-1)!.subarray(-4).toString('latin1') === '\r\n\r\n';
       return done();
     }
-    if (upstream === undefined || !upstream.writable) return done();
+    if (upstream === undefined || !this.isHeard) return done();
     let takesMore = true;
     upstream.cork();
     for (const bytes of chunks) {
