@@ -1,5 +1,8 @@
 /** What becomes of inspected WebSockets when their endpoint goes, or the gateway, or they themselves at any moment. */
+import { createServer as createSecureServer } from 'node:https';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { Certificates, hasOpenssl } from '../support/certificates.ts';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { until } from '../support/until.ts';
 import { openWs, startWsService, type OnWs, type WsClient, type WsService } from '../support/ws.ts';
@@ -174,6 +177,46 @@ describe('inspected WebSockets', () => {
     const after = await openWs(url);
     after.socket.send('still');
     await until(() => after.messages.length === 1, 'the echo');
+  });
+});
+
+describe.skipIf(!hasOpenssl(fileURLToPath(import.meta.url)))('over TLS on both sides', () => {
+  it('an inspected WebSocket passes, and no endpoint that cannot prove who it is takes one over', async () => {
+    const certificates = new Certificates();
+    certificates.authority('ca');
+    certificates.authority('other');
+    for (const [name, issuer] of [
+      ['good', 'ca'],
+      ['forged', 'other'],
+    ] as const) {
+      certificates.issue(name, { altNames: 'DNS:localhost,IP:127.0.0.1', by: issuer });
+    }
+    const secure = (name: string) =>
+      createSecureServer({ cert: certificates.pem(name), key: certificates.pem(name, 'key') });
+    const good = await startWsService('good', undefined, secure('good'));
+    const forged = await startWsService('forged', undefined, secure('forged'));
+    const pool = { endpoints: [good.url, forged.url], health, tls: { ca: certificates.file('ca.pem') } };
+    const websocket = { inspect: { reconnect: { interval: '100ms', attempts: 2 } } };
+    const mine = await gatewayFixture({
+      gateway: {
+        listen: [
+          {
+            host: '127.0.0.1',
+            port: 0,
+            tls: { cert: certificates.file('good.pem'), key: certificates.file('good.key') },
+          },
+        ],
+      },
+      files: { 'a.yaml': { pools: { secure: pool }, routes: [{ name: 'all', pool: 'secure', websocket }] } },
+    });
+    const client = await openWs(`wss://localhost:${mine.port}/`, [], { ca: certificates.pem('ca') });
+    const big = Buffer.alloc(700_000, 'abc');
+    client.socket.send(big);
+    await until(() => client.messages.length === 1, 'the echo');
+    expect(big.equals(client.messages[0] as Buffer)).toBe(true);
+    await good.die();
+    expect((await closed(client))?.code).toBe(1013);
+    expect(forged.sockets).toEqual([]);
   });
 });
 

@@ -1,8 +1,9 @@
 /** The package `ws`, as a client and a service that nobody here wrote. It has no types of its own. */
 import { createRequire } from 'node:module';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import { cleanup } from './cleanup.ts';
 import { until } from './until.ts';
 
@@ -68,9 +69,12 @@ export interface WsService {
 export type OnWs = (socket: WsSocket, req: IncomingMessage) => void;
 
 /** Repeats messages behind its name, unless told otherwise. */
-export async function startWsService(name: string, onSocket?: OnWs, options: object = {}): Promise<WsService> {
-  const server = createServer((_req, res) => void res.end('plain'));
-  const wss = new Ws.Server({ noServer: true, ...options });
+export async function startWsService(
+  name: string,
+  onSocket?: OnWs,
+  server: Server = createServer((_req, res) => void res.end('plain')),
+): Promise<WsService> {
+  const wss = new Ws.Server({ noServer: true });
   const sockets: WsService['sockets'] = [];
   const connections = new Set<Socket>();
   server.on('connection', (socket) => connections.add(socket));
@@ -96,5 +100,6 @@ export async function startWsService(name: string, onSocket?: OnWs, options: obj
   cleanup(async () => {
     if (server.listening) await die();
   });
-  return { url: `http://127.0.0.1:${port}`, name, sockets, die };
+  const scheme = server instanceof TlsServer ? 'https' : 'http';
+  return { url: `${scheme}://127.0.0.1:${port}`, name, sockets, die };
 }
