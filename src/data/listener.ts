@@ -226,7 +226,7 @@ export class Listener {
       }
       this.#begin(exchange, res);
       if (overload.active) throw overload.refusal();
-      this.#route(exchange, target, current);
+      if (!context.challenges.answers(exchange)) this.#route(exchange, target, current);
     } catch (error) {
       const refusal = error instanceof GatewayError ? error : this.#bug(error);
       if (exchange === undefined) this.#refuse(req, res, refusal);
