@@ -1,8 +1,8 @@
 /** What a schema cannot say about `acme:`, and its form as the code sees it. */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import { domainToASCII } from 'node:url';
 import type { AcmeConfig, WrittenAcme } from './acme-schema.ts';
 import type { Document } from './document.ts';
@@ -81,7 +81,7 @@ function checkFiles({ ca, storage }: WrittenAcme, document: Document, dir: strin
   const fault = fileFault(ca, dir);
   if (fault !== undefined) return [...problems, document.error(place, fault)];
   try {
-    createSecureContext({ ca: readFileSync(resolve(dir, ca)) });
+    new X509Certificate(readFileSync(resolve(dir, ca)));
     return problems;
   } catch {
     return [...problems, document.error(place, `'${ca}' holds no PEM certificate that can be read`)];

@@ -1,18 +1,14 @@
-/** Certificates by ACME, from Let's Encrypt's own test server: ordered, proven, shown, kept, renewed, shared, refused. */
-import type { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { request } from 'node:https';
-import { connect, createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+/** Certificates by ACME, from Let's Encrypt's own test server: ordered, proven, shown, kept, renewed, refused. */
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { acmeFrom, acmeGateway, certificatesPage, failure, get, issued, storageDir } from '../support/acme.ts';
 import { cleanup } from '../support/cleanup.ts';
-import { gatewayFixture, type GatewayFixture, type GatewayFixtureOptions } from '../support/gateway.ts';
+import { gatewayFixture } from '../support/gateway.ts';
 import { hasPebble, startPebble, type Pebble } from '../support/pebble.ts';
-import { ask } from '../support/raw-client.ts';
-import { hasRedis, redisServer } from '../support/redis.ts';
+import { ask, request } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 import { closedPort, startUpstream, type Upstream } from '../support/upstream.ts';
 
@@ -24,137 +20,71 @@ describe.skipIf(!hasPebble(FILE))('a certificate by ACME', { timeout: 30_000 }, 
   let upstream: Upstream;
   let pebble: Pebble;
   /** Where pebble asks. */
-  let httpPort = 0;
+  let port = 0;
   let root = '';
 
   beforeAll(async () => {
     upstream = await startUpstream('users');
-    httpPort = await closedPort();
-    pebble = await startPebble({ httpPort, refusedNonces: 40 });
+    port = await closedPort();
+    pebble = await startPebble({ httpPort: port, refusedNonces: 40 });
     root = await pebble.root();
   });
 
-  const acme = (storage: string, changes = {}) => ({
-    domains: ['api.test', 'WWW.api.test'],
-    email: 'ops@api.test',
-    directory: pebble.directory,
-    ca: pebble.ca,
-    termsAgreed: true,
-    storage,
-    ...changes,
-  });
-
-  const options = (own: object, port: number, changes: object = {}): GatewayFixtureOptions => ({
-    gateway: {
-      listen: [
-        { host: HOST, port },
-        { host: HOST, port: 0, tls: { acme: own } },
-      ],
-      threads: 2,
-      ...changes,
-    },
-    files: {
-      'users.yaml': {
-        pools: { users: { endpoints: [upstream.url], health: { passive: false } } },
-        routes: [
-          { name: 'users', match: { path: '/*' }, pool: 'users' },
-          { name: 'to-https', match: { scheme: 'http' }, redirect: { scheme: 'https', status: 308 } },
-        ],
-      },
-    },
-  });
-
-  const storageDir = () => {
-    const dir = mkdtempSync(join(tmpdir(), 'aya-acme-'));
-    cleanup(async () => rmSync(dir, { recursive: true, force: true }));
-    return dir;
-  };
-
-  /** As any client of the names would. */
-  const get = (gateway: GatewayFixture, servername = 'www.api.test') =>
-    new Promise<{ status: number; certificate: X509Certificate }>((resolve, reject) => {
-      const where = { host: HOST, port: gateway.ports[1], servername, ca: root, agent: false as const };
-      const asking = request({ ...where, path: '/x', headers: { host: servername } }, (response) => {
-        const certificate = (response.socket as TLSSocket).getPeerX509Certificate()!;
-        response.resume().on('end', () => resolve({ status: response.statusCode!, certificate }));
-      });
-      asking.on('error', reject);
-      asking.end();
-    });
-
-  const page = async (gateway: GatewayFixture) =>
-    JSON.parse((await gateway.admin('/certificates')).body) as {
-      certificates: { file: string; daysLeft: number }[];
-      acme: Record<string, unknown>[];
-    };
-
-  const stateIs = (gateway: GatewayFixture, state: string) =>
-    until(async () => (await page(gateway)).acme.every((one) => one.state === state), `it to be ${state}`, 15_000);
-
-  const issued = async (gateway: GatewayFixture) => {
-    await stateIs(gateway, 'issued');
-    return until(() => get(gateway).catch(() => undefined), 'it to be shown');
-  };
+  const start = (acme: object, proven = true) =>
+    gatewayFixture(acmeGateway(acme, upstream, { port: proven ? port : 0 }));
 
   it('is ordered, proven behind a redirect to https, shown to clients and kept where nobody else may read', async () => {
     const storage = storageDir();
-    const gateway = await gatewayFixture(options(acme(storage), httpPort));
-    const { status, certificate } = await issued(gateway);
+    const gateway = await start(acmeFrom(pebble, { storage }));
+    const { status, certificate } = await issued(gateway, root);
     expect(status).toBe(200);
     expect(certificate.subjectAltName).toBe('DNS:api.test, DNS:www.api.test');
     expect(certificate.publicKey.asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' });
     for (const file of readdirSync(storage)) expect(statSync(join(storage, file)).mode & 0o777).toBe(0o600);
-    expect((await page(gateway)).certificates).toMatchObject([{ file: 'acme:api.test' }]);
-    const metrics = (await gateway.admin('/metrics')).body;
-    expect(metrics).toContain('file="acme:api.test"');
-    expect(metrics).toContain('aya_acme_orders_total{certificate="api.test",outcome="ok"} 1');
-    expect(metrics).toContain('aya_acme_failures{certificate="api.test"} 0');
+    expect((await certificatesPage(gateway)).certificates).toMatchObject([{ file: 'acme:api.test' }]);
+    const { body } = await gateway.admin('/metrics');
+    expect(body).toContain('file="acme:api.test"');
+    expect(body).toContain('aya_acme_orders_total{certificate="api.test",outcome="ok"} 1');
+    expect(body).toContain('aya_acme_failures{certificate="api.test"} 0');
   });
 
   it('is renewed while connections live, and those are not dropped', async () => {
     let aheadMs = 0;
     const clock = { ...systemClock, wall: () => systemClock.wall() + aheadMs };
-    const gateway = await gatewayFixture({ ...options(acme(storageDir()), httpPort), clock });
-    const { certificate: first } = await issued(gateway);
+    const gateway = await gatewayFixture({ ...acmeGateway(acmeFrom(pebble), upstream, { port }), clock });
+    const { certificate: first } = await issued(gateway, root);
     const connection = connectTls({ host: HOST, port: gateway.ports[1]!, servername: 'api.test', ca: root });
     cleanup(async () => void connection.destroy());
-    const answers: string[] = [];
-    connection.setEncoding('utf8').on('data', (text: string) => answers.push(text));
-    const again = async () => {
-      const before = answers.length;
-      connection.write('GET /x HTTP/1.1\r\nHost: api.test\r\n\r\n');
-      await until(() => answers.length > before, 'an answer on the old connection');
-      expect(answers.at(-1)).toMatch(/^HTTP\/1.1 200 /);
+    let answers = '';
+    connection.setEncoding('utf8').on('data', (text: string) => (answers += text));
+    const askAgain = async () => {
+      answers = '';
+      connection.write(request('GET', '/x', 'api.test'));
+      await until(() => answers.startsWith('HTTP/1.1 200 '), 'an answer on the old connection');
     };
-    await again();
-    const orders = pebble.orders;
+    await askAgain();
+    const { orders } = pebble;
     aheadMs = FIVE_YEARS_MS - 86_400_000;
-    const { certificate: second } = await until(
-      async () => {
-        const shown = await get(gateway);
-        return shown.certificate.serialNumber === first.serialNumber ? undefined : shown;
-      },
-      'the next certificate',
-      15_000,
-    );
-    expect(second.subjectAltName).toBe(first.subjectAltName);
-    await again();
-    expect((await page(gateway)).acme).toMatchObject([{ state: 'issued', failures: 0, orders: { ok: 2, failed: 0 } }]);
-    // It is old when it comes, by this clock: that is no reason to order again and again.
-    await until(() => gateway.logs.filter(({ event }) => event === 'acme_certificate').length === 2, 'both');
+    const isNew = async () => (await get(gateway, root)).certificate.serialNumber !== first.serialNumber;
+    await until(isNew, 'the next certificate', 15_000);
+    await askAgain();
+    expect((await certificatesPage(gateway)).acme).toMatchObject([{ state: 'issued', orders: { ok: 2, failed: 0 } }]);
+    // Old when it comes, by this clock: many looks later it has not been ordered again.
+    aheadMs += 3_600_000;
+    await until(() => pebble.orders > orders, 'the order');
     expect(pebble.orders - orders).toBe(1);
   });
 
   it('is taken from the storage by the next start, without an order; what is broken there is ordered anew', async () => {
     const storage = storageDir();
-    const before = await gatewayFixture(options(acme(storage), httpPort));
-    const { certificate } = await issued(before);
+    const before = await start(acmeFrom(pebble, { storage }));
+    const { certificate } = await issued(before, root);
     await before.close();
-    const orders = pebble.orders;
+    const { orders } = pebble;
 
-    const restarted = await gatewayFixture(options(acme(storage), httpPort));
-    expect((await get(restarted)).certificate.serialNumber).toBe(certificate.serialNumber);
-    await stateIs(restarted, 'issued');
+    const restarted = await start(acmeFrom(pebble, { storage }));
+    // The first handshake of all.
+    expect((await get(restarted, root)).certificate.serialNumber).toBe(certificate.serialNumber);
     await restarted.close();
     expect(pebble.orders).toBe(orders);
 
@@ -162,8 +92,8 @@ describe.skipIf(!hasPebble(FILE))('a certificate by ACME', { timeout: 30_000 }, 
       const whole = readFileSync(join(storage, file), 'utf8');
       writeFileSync(join(storage, file), whole.slice(0, whole.length / 2));
     }
-    const mended = await gatewayFixture(options(acme(storage), httpPort));
-    const { certificate: other } = await issued(mended);
+    const mended = await start(acmeFrom(pebble, { storage }));
+    const { certificate: other } = await issued(mended, root);
     expect(other.serialNumber).not.toBe(certificate.serialNumber);
     expect(pebble.orders).toBe(orders + 1);
     expect(readdirSync(storage).filter((file) => file.endsWith('.broken'))).toHaveLength(3);
@@ -172,118 +102,63 @@ describe.skipIf(!hasPebble(FILE))('a certificate by ACME', { timeout: 30_000 }, 
     expect(told).not.toContain('PRIVATE KEY');
   });
 
-  it('that the authority cannot prove is missed: other listeners serve, the reason is told, and it is not asked again soon', async () => {
-    // Nobody listens where the authority asks.
-    const gateway = await gatewayFixture(options(acme(storageDir(), { domains: ['lost.test'] }), 0));
-    const orders = pebble.orders;
-    const [state] = await until(
-      async () => {
-        const { acme: states } = await page(gateway);
-        return states[0]!.failures === 1 ? states : undefined;
-      },
-      'the failure',
-      15_000,
-    );
-    expect(state).toMatchObject({
-      state: 'missing',
-      failure: expect.stringMatching(/^lost\.test: connection: .*refused/),
-    });
-    const waitMs = Date.parse(String(state!.tryAgainAt)) - Date.now();
-    expect(waitMs).toBeGreaterThan(50_000);
-    expect(pebble.orders).toBe(orders + 1);
-    expect((await ask(gateway.port, 'GET /x HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n')).status).toBe(200);
-    await expect(get(gateway, 'lost.test')).rejects.toThrow(/handshake failure|alert/i);
+  it('that cannot be proven is missed: others serve, the reason is told, and nobody asks again soon', async () => {
+    const storage = storageDir();
+    const acme = acmeFrom(pebble, { domains: ['lost.test'], storage });
+    const { orders } = pebble;
+    const gateway = await start(acme, false);
+    const state = await failure(gateway);
+    expect(state).toMatchObject({ state: 'missing', failures: 1, orders: { ok: 0, failed: 1 } });
+    expect(state.failure).toMatch(/^lost\.test: connection: .*refused/);
+    expect(Date.parse(String(state.tryAgainAt)) - Date.now()).toBeGreaterThan(50_000);
+    const { responses } = await ask(gateway.port, request('GET', '/x', 'a.test', ['Connection: close']));
+    expect(responses[0]?.status).toBe(308);
+    await expect(get(gateway, root, 'lost.test')).rejects.toThrow(/handshake failure|alert/i);
     expect((await gateway.admin('/metrics')).body).toContain('aya_acme_failures{certificate="lost.test"} 1');
+
+    // Nor does one who starts again.
+    await gateway.close();
+    const restarted = await start(acme, false);
+    expect(await failure(restarted)).toMatchObject({ failures: 1, failure: state.failure, orders: { failed: 0 } });
+    expect(pebble.orders).toBe(orders + 1);
   });
 
-  it('is not asked for again by a restart in the time after a failure, nor while nothing can be kept', async () => {
-    const storage = storageDir();
-    const own = acme(storage, { domains: ['lost.test'] });
-    const first = await gatewayFixture(options(own, 0));
-    await until(async () => (await page(first)).acme[0]!.failures === 1, 'the failure', 15_000);
-    await first.close();
-    const orders = pebble.orders;
-    const second = await gatewayFixture(options(own, 0));
-    expect((await page(second)).acme).toMatchObject([{ failures: 1, failure: expect.stringContaining('lost.test') }]);
-    await second.close();
-
-    const file = join(storage, 'a-file');
+  it('is not asked for while it could not be kept', async () => {
+    const { orders } = pebble;
+    const file = join(storageDir(), 'a-file');
     writeFileSync(file, '');
-    const nowhere = await gatewayFixture(options(acme(join(file, 'below')), 0));
-    await until(async () => (await page(nowhere)).acme[0]!.failure, 'a reason');
-    expect((await page(nowhere)).acme[0]!.failure).toMatch(/ENOTDIR/);
+    const gateway = await start(acmeFrom(pebble, { storage: join(file, 'below') }));
+    expect((await failure(gateway)).failure).toContain('ENOTDIR');
     expect(pebble.orders).toBe(orders);
   });
 
-  it('begins when a reload asks for it, beside those of files', async () => {
-    const gateway = await gatewayFixture(options(acme(storageDir()), httpPort));
-    await issued(gateway);
-    const listen = options(acme(storageDir(), { domains: ['more.test'], keyType: 'rsa2048' }), httpPort)
-      .gateway as object;
+  it('is another one when a reload names other domains', async () => {
+    const gateway = await start(acmeFrom(pebble));
+    await issued(gateway, root);
     const written = JSON.parse(readFileSync(join(gateway.dir, 'gateway.yaml'), 'utf8')) as object;
-    await gateway.write('../gateway.yaml', { ...written, ...listen });
+    const other = acmeGateway(acmeFrom(pebble, { domains: ['more.test'], keyType: 'rsa2048' }), upstream, { port });
+    await gateway.write('../gateway.yaml', { ...written, ...other.gateway });
     expect((await gateway.reload()).status).toBe(200);
-    const { certificate } = await until(
-      () => get(gateway, 'more.test').catch(() => undefined),
-      'the other name',
-      15_000,
-    );
+    const { certificate } = await issued(gateway, root, 'more.test');
     expect(certificate.publicKey.asymmetricKeyType).toBe('rsa');
-    expect((await page(gateway)).acme).toMatchObject([{ domains: ['more.test'] }]);
+    expect((await certificatesPage(gateway)).acme).toMatchObject([{ domains: ['more.test'] }]);
   });
 
-  it('may want an account that the authority knows from elsewhere; its key shows nowhere', async () => {
-    const macKey = 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W';
-    const bound = await startPebble({ httpPort, externalAccount: { keyId: 'kid-1', macKey } });
-    const changes = { directory: bound.directory, ca: bound.ca };
-    const without = await gatewayFixture(options(acme(storageDir(), changes), 0));
-    await until(async () => (await page(without)).acme[0]!.failures === 1, 'the refusal', 15_000);
-    expect((await page(without)).acme[0]!.failure).toContain('externalAccountRequired');
+  it('may need an account that the authority knows from elsewhere, whose key shows nowhere', async () => {
+    const externalAccount = {
+      keyId: 'kid-1',
+      macKey: 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W',
+    };
+    const bound = await startPebble({ httpPort: port, externalAccount });
+    const without = await start(acmeFrom(bound), false);
+    expect((await failure(without)).failure).toMatch(/^externalAccountRequired: /);
 
-    const own = acme(storageDir(), { ...changes, externalAccount: { keyId: 'kid-1', macKey } });
-    const gateway = await gatewayFixture(options(own, httpPort));
-    await stateIs(gateway, 'issued');
-    const shown = [
-      (await gateway.admin('/config')).body,
-      JSON.stringify(await page(gateway)),
-      JSON.stringify(gateway.logs),
-    ];
-    for (const text of shown) {
-      expect(text).not.toContain(macKey);
+    const gateway = await start(acmeFrom(bound, { externalAccount }));
+    await issued(gateway, await bound.root());
+    const pages = await Promise.all(['/config', '/certificates', '/metrics'].map((path) => gateway.admin(path)));
+    for (const text of [...pages.map(({ body }) => body), JSON.stringify(gateway.logs)]) {
+      expect(text).not.toContain(externalAccount.macKey);
       expect(text).not.toContain('PRIVATE KEY');
     }
-  });
-
-  describe.skipIf(!hasRedis)('of a fleet', () => {
-    it('is ordered by one gateway, proven by another, and shown by all', async () => {
-      const redis = await redisServer();
-      const fleet: GatewayFixture[] = [];
-      // Where the authority asks: as a balancer that only ever picks the gateway which has not ordered.
-      const balancer = createServer((client) => {
-        const other = fleet.find(({ logs }) => logs.every(({ event }) => event !== 'acme_order'));
-        const server = connect(other!.port, HOST);
-        client.pipe(server).pipe(client);
-        for (const socket of [client, server]) socket.on('error', () => {});
-      }).listen(0, HOST);
-      await until(() => balancer.listening, 'the balancer');
-      cleanup(async () => void balancer.close());
-      const shared = await startPebble({ httpPort: (balancer.address() as AddressInfo).port });
-      const changes = { directory: shared.directory, ca: shared.ca };
-      const start = () => gatewayFixture(options(acme(storageDir(), changes), 0, { store: redis.url }));
-      fleet.push(...(await Promise.all([start(), start()])));
-      root = await shared.root();
-      const [one, other] = await Promise.all(fleet.map(issued));
-      expect(one!.certificate.serialNumber).toBe(other!.certificate.serialNumber);
-      expect(shared.orders).toBe(1);
-      expect(await redis.command('EXISTS', 'aya:acme:challenges')).toBe(':0\r\n');
-
-      // A store that has forgotten everything learns it again, and who comes later orders nothing.
-      await redis.kill();
-      await redis.start();
-      await until(async () => (await redis.command('HLEN', 'aya:acme')) !== ':0\r\n', 'the store to know', 15_000);
-      const late = await start();
-      expect((await issued(late)).certificate.serialNumber).toBe(one!.certificate.serialNumber);
-      expect(shared.orders).toBe(1);
-    });
   });
 });

@@ -9,7 +9,8 @@ import type { RedisAcme } from '../../store/redis-acme.ts';
 import type { ControlLog } from '../log.ts';
 import type { ManagedCertificateView } from '../view.ts';
 import { readIssued, type Issued } from './issued.ts';
-import { pauseMs, renewAt, restMs } from './schedule.ts';
+import { failedOnce, NO_ATTEMPTS, readAttempts, succeeded, UNDER_WAY, type Attempts } from './attempts.ts';
+import { renewAt } from './schedule.ts';
 import { AcmeStorage } from './storage.ts';
 
 /** An order that takes longer has failed. */
@@ -32,16 +33,6 @@ export interface CertificateParts {
   readonly onIssued: () => void;
 }
 
-/** Failures in a row, and when the authority may be asked again. Written down: whoever restarts again and again asks no more often. */
-interface Attempts {
-  readonly failures: number;
-  readonly reason: string;
-  /** Milliseconds since the epoch. */
-  readonly notBefore: number;
-}
-
-const NONE: Attempts = { failures: 0, reason: '', notBefore: 0 };
-
 /** The same names from the same authority are the same certificate. */
 export function certificateName({ directory, domains, keyType }: AcmeConfig): string {
   return `certificate-${domains[0]}-${digest([directory, [...domains].sort(), keyType])}`;
@@ -61,7 +52,8 @@ export class ManagedCertificate {
   readonly #orders = { ok: 0, failed: 0 };
   #issued: Issued | undefined;
   #renewAt = 0;
-  #attempts = NONE;
+  #attempts = NO_ATTEMPTS;
+  #isAsking = false;
   #lookAgainAt = 0;
   #isLoaded = false;
   /** Why nothing can be done; empty when it can. */
@@ -104,6 +96,7 @@ export class ManagedCertificate {
     try {
       await this.#load();
       this.#isLoaded = true;
+      this.#trouble = '';
     } catch (error) {
       this.#wait((error as Error).message);
     }
@@ -112,7 +105,9 @@ export class ManagedCertificate {
   async #load(): Promise<void> {
     const { domains } = this.#config;
     const found = await this.#storage.read(this.name, (value) => readIssued(value, domains));
-    this.#attempts = (await this.#storage.read(`${this.name}.attempts`, readAttempts)) ?? this.#attempts;
+    const attempts = await this.#storage.read(`${this.name}.attempts`, readAttempts);
+    // Of an order of our own more is known here.
+    if (!this.#isAsking) this.#attempts = attempts ?? this.#attempts;
     const validTo = this.#issued?.validTo ?? 0;
     if (found !== undefined && found.validTo >= validTo) await this.#adopt(found);
     else if (this.#issued !== undefined && this.#parts.fleet?.isUp === true) await this.#write(this.#issued);
@@ -120,9 +115,9 @@ export class ManagedCertificate {
 
   /** Orders, when it is time to. Never rejects. */
   async tick(): Promise<void> {
-    if (this.#ordering !== undefined || this.#isClosed || this.#now < this.#lookAgainAt) return;
+    if (this.#now < this.#lookAgainAt) return;
     if (!this.#isLoaded) await this.load();
-    if (!this.#isLoaded || !this.#isDue) return;
+    if (!this.#isLoaded || this.#isClosed || this.#ordering !== undefined || !this.#isDue) return;
     this.#ended = this.#tryOrder();
     await this.#ended;
   }
@@ -184,8 +179,7 @@ export class ManagedCertificate {
   }
 
   async #order(ordering: AbortController): Promise<void> {
-    const before = this.#attempts;
-    const { clock, log } = this.#parts;
+    const { clock, random, log } = this.#parts;
     const deadline: Timer = clock.after(ORDER_MS, () =>
       ordering.abort(new Error(`not done within ${ORDER_MS / 60_000} minutes`)),
     );
@@ -193,15 +187,17 @@ export class ManagedCertificate {
       { event: 'acme_order', certificate: this.#label, domains: this.#config.domains },
       `ordering a certificate for ${this.#label}`,
     );
+    this.#isAsking = true;
     try {
-      // Counted before it begins: a process that dies in the middle has failed. And where nothing can be kept, nothing is asked for.
-      await this.#note(this.#failed('the gateway ended while the order was under way', 0));
+      // Where nothing can be kept, nothing is asked for.
+      await this.#note(failedOnce(this.#attempts, UNDER_WAY, this.#now, random));
       const issued = await this.#run(ordering.signal);
       this.#orders.ok++;
       await this.#keep(issued);
     } catch (error) {
-      await this.#fail(error, before);
+      await this.#fail(error);
     } finally {
+      this.#isAsking = false;
       deadline.cancel();
     }
   }
@@ -229,17 +225,15 @@ export class ManagedCertificate {
   }
 
   async #keep(issued: Issued): Promise<void> {
+    this.#attempts = succeeded(issued, this.#now);
     try {
       await this.#write(issued);
-      await this.#note({ ...NONE, notBefore: this.#now + restMs(issued) });
+      await this.#note(this.#attempts);
     } catch (error) {
-      // It serves nevertheless. The attempt stays written as it was: a restart does not order at once.
-      this.#attempts = { ...NONE, notBefore: this.#now + restMs(issued) };
+      // It serves nevertheless, and the order stands written as one that failed: a restart does not ask at once.
       const reason = (error as Error).message;
-      this.#parts.log.error(
-        { event: 'acme_storage', certificate: this.#label, reason },
-        `the certificate for ${this.#label} is in memory only: ${reason}`,
-      );
+      const fields = { event: 'acme_storage', certificate: this.#label, reason };
+      this.#parts.log.error(fields, `the certificate for ${this.#label} is in memory only: ${reason}`);
     }
     await this.#adopt(issued);
   }
@@ -262,13 +256,12 @@ export class ManagedCertificate {
     this.#parts.onIssued();
   }
 
-  async #fail(error: unknown, before: Attempts): Promise<void> {
-    if (this.#isClosed) return this.#note(before).catch(() => {});
+  async #fail(error: unknown): Promise<void> {
+    if (this.#isClosed) return this.#note(this.#attempts).catch(() => {});
     const reason = error instanceof Error ? error.message : String(error);
     const { retryAfterSeconds = 0 } = error as { retryAfterSeconds?: number };
     this.#orders.failed++;
-    this.#attempts = before;
-    const attempts = this.#failed(reason, retryAfterSeconds);
+    const attempts = failedOnce(this.#attempts, reason, this.#now, this.#parts.random, retryAfterSeconds);
     this.#attempts = attempts;
     await this.#note(attempts).catch(() => {});
     const fields = { event: 'acme_failed', certificate: this.#label, reason, failures: attempts.failures };
@@ -279,21 +272,9 @@ export class ManagedCertificate {
     );
   }
 
-  #failed(reason: string, askedSeconds: number): Attempts {
-    const failures = this.#attempts.failures + 1;
-    return { failures, reason, notBefore: this.#now + pauseMs(failures, askedSeconds, this.#parts.random) };
+  #note(attempts: Attempts): Promise<void> {
+    return this.#storage.write(`${this.name}.attempts`, attempts);
   }
-
-  async #note(attempts: Attempts): Promise<void> {
-    await this.#storage.write(`${this.name}.attempts`, attempts);
-    this.#attempts = attempts;
-  }
-}
-
-function readAttempts({ failures, reason, notBefore }: Readonly<Record<string, unknown>>): Attempts {
-  const isRight = Number.isInteger(failures) && typeof reason === 'string' && Number.isFinite(notBefore);
-  if (!isRight) throw new Error('it does not tell of attempts');
-  return { failures, reason, notBefore } as Attempts;
 }
 
 /** @throws when it is no key. */

@@ -37,6 +37,7 @@ export class Transport {
     try {
       return await this.#ask(url, method, body, accept, signal);
     } catch (error) {
+      this.#signal.throwIfAborted();
       throw new Error(`${new URL(url).host}: ${reasonOf(error)}`, { cause: error });
     }
   }
@@ -81,6 +82,6 @@ export class Transport {
 
 function reasonOf(error: unknown): string {
   const { name, code, message } = error as NodeJS.ErrnoException;
-  if (name === 'AbortError') return `no answer within ${ANSWER_WITHIN_MS / 1000} s, or no time left`;
+  if (name === 'AbortError' || name === 'TimeoutError') return `no answer within ${ANSWER_WITHIN_MS / 1000} s`;
   return message === '' ? (code ?? name) : message;
 }
