@@ -42,6 +42,7 @@ describe('acme', () => {
     [{ ...GOOD, domains: ['api test'] }, "'api test' is no host name"],
     [{ ...GOOD, domains: ['api.test', 'API.test'] }, "'api.test' is listed twice"],
     [{ ...GOOD, directory: 'http://ca.test/dir' }, 'directory'],
+    [{ ...GOOD, directory: 'https://' }, "'https://' is no URL"],
     [{ ...GOOD, storage: '../keys' }, 'leads out of the configuration'],
     [{ ...GOOD, storage: 'a-file' }, "'a-file' is a file"],
     [{ ...GOOD, ca: 'a-file' }, "'a-file' holds no PEM certificate that can be read"],

@@ -33,6 +33,7 @@ export function checkAcme(
     if (tls?.acme === undefined) return [];
     const at = `/listen/${index}/tls/acme`;
     const problems = [
+      ...checkDirectory(tls.acme, document, at),
       ...checkTerms(tls.acme, document, at),
       ...checkDomains(tls.acme, document, at),
       ...checkFiles(tls.acme, document, dir, at),
@@ -42,6 +43,11 @@ export function checkAcme(
     const message = 'no listener speaks plain HTTP, over which the authority asks (HTTP-01)';
     return [...problems, document.warning(document.valueAt(at), message, 'open port 80: listen: [{ port: 80 }, …]')];
   });
+}
+
+function checkDirectory({ directory }: WrittenAcme, document: Document, at: string): Problem[] {
+  if (URL.canParse(directory)) return [];
+  return [document.error(document.valueAt(`${at}/directory`), `'${directory}' is no URL`)];
 }
 
 function checkTerms({ termsAgreed, directory }: WrittenAcme, document: Document, at: string): Problem[] {

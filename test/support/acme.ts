@@ -41,7 +41,7 @@ export function acmeFrom(
 export function acmeGateway(
   acme: object,
   upstream: Upstream,
-  { port = 0, ...changes }: { readonly port?: number; readonly store?: string } = {},
+  { port = 0, ...changes }: { readonly port?: number; readonly store?: string; readonly threads?: number } = {},
 ): GatewayFixtureOptions {
   const listen = [
     { host: HOST, port },
@@ -52,7 +52,7 @@ export function acmeGateway(
     { name: 'users', match: { path: '/*', scheme: 'https' }, pool: 'users' },
     { name: 'to-https', match: { scheme: 'http' }, redirect: { scheme: 'https', status: 308 } },
   ];
-  return { gateway: { listen, threads: 2, ...changes }, files: { 'users.yaml': { pools, routes } } };
+  return { gateway: { listen, ...changes }, files: { 'users.yaml': { pools, routes } } };
 }
 
 /** As any client of the name would. @param root whom the client trusts. */

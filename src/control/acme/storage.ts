@@ -44,8 +44,9 @@ export class AcmeStorage {
   async write(name: string, entry: object): Promise<void> {
     const text = JSON.stringify(entry);
     if (this.#fleet === undefined) return this.#writeFile(name, text);
-    await this.#fleet.write(name, text);
+    // The files first: they have it then even where the store has just gone away.
     await this.copy(name, entry);
+    await this.#fleet.write(name, text);
   }
 
   /** What another gateway has written at the same moment, or this. @throws as `write`. */
