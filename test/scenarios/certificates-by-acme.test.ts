@@ -28,7 +28,7 @@ describe.skipIf(!hasPebble(FILE))('a certificate by ACME', { timeout: 30_000 }, 
   beforeAll(async () => {
     upstream = await startUpstream('users');
     port = await closedPort();
-    pebble = await startPebble({ httpPort: port, refusedNonces: 40 });
+    pebble = await startPebble({ httpPort: port, refusedNonces: 25 });
     root = await pebble.root();
   });
 

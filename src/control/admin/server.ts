@@ -78,7 +78,7 @@ function questions(app: FastifyInstance, view: AdminView): void {
   app.get('/pools', () => poolsPage(view));
   app.get('/routes', () => routesPage(view));
   app.get('/limits', () => redact(limitsPage(view), view.secrets));
-  app.get('/certificates', () => certificatesPage(view));
+  app.get('/certificates', () => redact(certificatesPage(view), view.secrets));
   app.get('/config', () => redact(view.config, view.secrets));
 }
 
