@@ -14,10 +14,14 @@ import type { ManagedCertificateView } from '../view.ts';
 import { isLive, readChallenges, writeChallenges, type Challenges } from './challenges.ts';
 import type { Issued } from './issued.ts';
 import { certificateName, ManagedCertificate } from './managed-certificate.ts';
+import { pause } from './pause.ts';
 
 const POLL_MS = 1_000;
 /** Until all threads of this gateway have heard, and until all gateways of a fleet have asked the store. */
 const HEARD_MS = { alone: 100, fleet: 2.5 * POLL_MS } as const;
+
+/** Whoever is told to end waits no longer for a store that is slow. */
+const CLOSE_MS = 1_000;
 
 export interface AcmeParts {
   readonly clock: Clock;
@@ -44,6 +48,7 @@ export class AcmeFollower {
   #isPolling = false;
   #isRunning = false;
   #isInstalled = true;
+  readonly #ending = new AbortController();
   #isClosed = false;
   #closing: Promise<void> | undefined;
 
@@ -89,13 +94,20 @@ export class AcmeFollower {
     return [...this.#managed.values()].map(({ view }) => view);
   }
 
-  /** Orders that are under way end. Resolves when the store knows. */
+  /** Orders that are under way end. Resolves when the storage knows, or will not in time. */
   close(): Promise<void> {
-    return (this.#closing ??= this.#close());
+    return (this.#closing ??= new Promise((resolve) => {
+      const late = this.#parts.clock.after(CLOSE_MS, resolve);
+      void this.#close().finally(() => {
+        late.cancel();
+        resolve();
+      });
+    }));
   }
 
   async #close(): Promise<void> {
     this.#isClosed = true;
+    this.#ending.abort(new Error('the gateway is shutting down'));
     this.#timer?.cancel();
     await Promise.all([...this.#managed.values()].map((certificate) => certificate.close()));
     await this.#fleet?.close();
@@ -164,7 +176,7 @@ export class AcmeFollower {
     this.#publish();
     await this.#fleet?.writeChallenges(name, writeChallenges(answers, clock.wall()));
     if (answers.size === 0) return;
-    await new Promise<void>((resolve) => clock.after(this.#fleet ? HEARD_MS.fleet : HEARD_MS.alone, resolve));
+    await pause(clock, this.#fleet ? HEARD_MS.fleet : HEARD_MS.alone, this.#ending.signal);
   }
 
   #publish(): void {

@@ -6,6 +6,7 @@ import type { AcmeConfig } from '../../config/acme-schema.ts';
 import { certificateRequest, newKey } from './certificate-request.ts';
 import { isToken } from './challenges.ts';
 import { readIssued, type Issued } from './issued.ts';
+import { pause } from './pause.ts';
 import { AcmeSession, asProblem, jsonOf, secondsOf } from './session.ts';
 import { Transport, type Reply } from './transport.ts';
 
@@ -112,24 +113,8 @@ class Order {
       const status = String(state.status);
       if (['valid', 'ready'].includes(status) && !passing.includes(status)) return state;
       if (!passing.includes(status)) throw failureOf(state, what, status);
-      await this.#pause(Math.max(pauseMs, askedPauseMs(reply)));
+      await pause(this.#parts.clock, Math.max(pauseMs, askedPauseMs(reply)), this.#parts.signal);
     }
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { clock, signal } = this.#parts;
-    return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        timer.cancel();
-        reject(signal.reason as Error);
-      };
-      const timer = clock.after(ms, () => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      });
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
-    });
   }
 }
 
