@@ -2,7 +2,7 @@
  * What a WebSocket has to be so that its messages can be looked at: version 13, and no extension. The upstream is not
  * offered one, so it can agree to none; what it agrees to all the same is none that the client and we have a word for.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../dispatch.ts';
 
@@ -14,7 +14,7 @@ export function plainFrames(next: Dispatch): Dispatch {
   return (request, handler) => {
     if (request.upgrade === undefined) return next(request, handler);
     const { req } = request.exchange;
-    const refusal = refusalOf(req);
+    const refusal = refusalOf(req.headers);
     if (refusal !== undefined) return handler.onError(refusal);
     request.fields = without('sec-websocket-extensions', request.fields);
     next(request, new PlainAnswer(request, handler));
@@ -22,7 +22,7 @@ export function plainFrames(next: Dispatch): Dispatch {
 }
 
 /** RFC 6455 §4.2.1. The tunnel leaves it to the upstream; here it is we who answer the client. */
-function refusalOf({ headers }: IncomingMessage): GatewayError | undefined {
+function refusalOf(headers: IncomingHttpHeaders): GatewayError | undefined {
   if (headers['sec-websocket-version'] !== '13') {
     const detail = 'This route speaks version 13 of the WebSocket protocol (RFC 6455).';
     const fields = ['sec-websocket-version', '13'];
@@ -36,7 +36,7 @@ function refusalOf({ headers }: IncomingMessage): GatewayError | undefined {
 }
 
 /** As the client wrote them, in its order of preference. */
-function offeredProtocols(headers: IncomingMessage['headers']): readonly string[] {
+function offeredProtocols(headers: IncomingHttpHeaders): readonly string[] {
   const field = headers['sec-websocket-protocol'];
   return field === undefined ? [] : field.split(',').map((protocol) => protocol.trim());
 }
