@@ -3,13 +3,14 @@
  * refused here (docs: ground of HTTP/1.1), before anything is matched. Sockets outlive generations: a reload moves
  * `current`, and nothing else.
  */
-import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ListenerConfig, ListenerTlsConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { ERROR_TYPES } from '../memory/metric-table.ts';
+import http from '../node-http.ts';
 import { Admission, type AdmissionHost } from './admission.ts';
 import { ClientConnection } from './client-connection.ts';
 import { ConnectionLifetime } from './connection-lifetime.ts';
@@ -115,7 +116,7 @@ export class Listener {
     return this.#admission.cut();
   }
 
-  #serverOptions(): http.ServerOptions {
+  #serverOptions(): ServerOptions {
     const { limits } = this.#config;
     return {
       maxHeaderSize: limits.headers,
