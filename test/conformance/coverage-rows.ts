@@ -58,6 +58,7 @@ export const bombs = inFile('plugins/validate/validate.test.ts');
 export const coded = inFile('plugins/compress/compress.test.ts');
 export const choices = inFile('plugins/compress/accept-encoding.test.ts');
 export const streams = inFile('test/scenarios/streams-flow.test.ts');
+export const breaking = inFile('test/faults/streams-that-break.test.ts');
 export const secrets = inFile('src/config/secret-files.test.ts');
 export const json = inFile('plugins/validate/json.test.ts');
 export const types = inFile('plugins/validate/content-type.test.ts');

@@ -2,10 +2,10 @@
  * The admin server: health, metrics, state, reload, for operators and their tools. It runs in the control plane, so
  * whatever it costs or gets wrong, no client's request waits for it.
  */
-import { STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { redact } from '../../config/redact.ts';
+import http from '../../node-http.ts';
 import type { ControlLog } from '../log.ts';
 import type { Scrape } from '../scrape.ts';
 import type { AdminView } from '../view.ts';
@@ -138,6 +138,6 @@ function readableAnswers(app: FastifyInstance, log: ControlLog): void {
 
 /** RFC 9457. @param members further members of the problem. */
 function sendProblem(reply: FastifyReply, status: number, detail: string, members: object = {}): FastifyReply {
-  const problem = { type: 'about:blank', title: STATUS_CODES[status], status, detail, ...members };
+  const problem = { type: 'about:blank', title: http.STATUS_CODES[status], status, detail, ...members };
   return reply.code(status).type('application/problem+json').send(problem);
 }
