@@ -104,6 +104,33 @@ describe('a plugin', () => {
   });
 });
 
+describe('a data thread', () => {
+  const entries = code
+    .map(({ path }) => path)
+    .filter((path) => /^src\/data\/worker\.ts$|^plugins\/[^/]+\/index\.ts$|^src\/upstream\/balancers\//.test(path));
+  const loaded = loadedWith(entries);
+
+  it('has what it always loads: its own code, all plugins and balancers', () => {
+    expect(loaded.files.size).toBeGreaterThan(150);
+    expect(loaded.files).toContain('src/data/listener.ts');
+    expect(loaded.files).toContain('plugins/auth/jwt/index.ts');
+  });
+
+  // Each thread has its own copy. What only some routes use is imported where such a route is compiled.
+  it('always loads these packages and no others', () => {
+    expect([...loaded.packages].sort()).toEqual(['fastify', 'ipaddr.js', 'pino', 'structured-headers']);
+  });
+
+  it('loads no schema: it sees only what was checked', () => {
+    expect([...loaded.files].filter((path) => /schema\.ts$/.test(path))).toEqual([]);
+  });
+
+  it('has node:http without undici, as the whole process does', () => {
+    const importers = code.filter(({ text }) => loadsOf(text).includes('node:http'));
+    expect(importers.map(({ path }) => `${path}: import it from src/node-http.ts`)).toEqual([]);
+  });
+});
+
 describe('the source', () => {
   it('knows the real time and chance in clock.ts alone', () => {
     const real =
@@ -137,6 +164,27 @@ function sourcesBelow(folder: string): SourceFile[] {
 function importsOf(path: string, text: string): string[] {
   const specifiers = [...text.matchAll(/(?:from|import\(|import) ?'(\.[^']+)'/g)].map(([, specifier]) => specifier!);
   return specifiers.map((specifier) => relative(ROOT, resolve(dirname(path), specifier)));
+}
+
+/** All that is loaded with these files, before anything runs. */
+function loadedWith(entries: readonly string[]): { readonly files: Set<string>; readonly packages: Set<string> } {
+  const files = new Set(entries);
+  const packages = new Set<string>();
+  for (const path of files) {
+    for (const specifier of loadsOf(readFileSync(resolve(ROOT, path), 'utf8'))) {
+      if (specifier.startsWith('.')) files.add(relative(ROOT, resolve(ROOT, dirname(path), specifier)));
+      else if (!specifier.startsWith('node:')) packages.add(specifier);
+    }
+  }
+  return { files, packages };
+}
+
+/** What a module imports for more than its types. `import { type A }` loads what it names, too. */
+function loadsOf(text: string): string[] {
+  const statements = withoutComments(text).matchAll(
+    /^(?:import|export)\s(?!type\s)(?:[\w*{][^;'"]*from )?'([^']+)';/gm,
+  );
+  return [...statements].map(([, specifier]) => specifier!);
 }
 
 function withoutComments(text: string): string {

@@ -1,6 +1,15 @@
 /** What stands in deploy/ and beside it fits the gateway: no engine is needed to find a name that does not exist. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
@@ -18,8 +27,18 @@ const ROOT = new URL('../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
 
 /** Runs a tool of the peers on one of our files; a machine without the tool says so instead of passing in silence. */
-function run({ skip }: TestContext, tool: string, ...args: string[]): { status: number | null; said: string } {
-  const { error, status, stdout, stderr } = spawnSync(tool, args, { cwd: ROOT, encoding: 'utf8' });
+function run(context: TestContext, tool: string, ...args: string[]) {
+  return runAs(undefined, context, tool, args);
+}
+
+/** @param uid also the group, as `nobody` has. */
+function runAs(
+  uid: number | undefined,
+  { skip }: TestContext,
+  tool: string,
+  args: readonly string[],
+): { status: number | null; said: string } {
+  const { error, status, stdout, stderr } = spawnSync(tool, args, { cwd: ROOT, encoding: 'utf8', uid, gid: uid });
   skip(error !== undefined, `${tool} is not installed: ${args.at(-1)} stays unchecked`);
   return { status, said: stdout + stderr };
 }
@@ -149,6 +168,23 @@ describe('HAProxy', () => {
     });
     expect(problems).toEqual([]);
     expect(config?.gateway.listen).toMatchObject([{ port: 8080, proxyProtocol: { from: SOME_NETWORKS } }]);
+  });
+});
+
+describe('keepalived', () => {
+  // Asked by root it takes itself for a part of the service whose parent is gone, and ends by a signal without a word.
+  const NOBODY = process.getuid?.() === 0 ? 65534 : undefined;
+
+  it('reads its configuration', (context) => {
+    const dir = mkdtempSync(join(tmpdir(), 'aya-'));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    chmodSync(dir, 0o755);
+    const file = join(dir, 'keepalived.conf');
+    writeFileSync(file, read('deploy/keepalived/keepalived.conf'), { mode: 0o644 });
+    expect(runAs(NOBODY, context, 'keepalived', ['--config-test', '--use-file', file])).toEqual({
+      status: 0,
+      said: '',
+    });
   });
 });
 

@@ -1,4 +1,5 @@
 /** What a gateway needs to stand: memory under load, and time until it serves. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { pool } from '../contestants/aya.ts';
 import type { Place } from '../contestants/contestant.ts';
 import { startGateway } from '../gateway.ts';
@@ -6,6 +7,9 @@ import { CONNECTIONS, load } from '../load.ts';
 import { residentMiB } from '../process.ts';
 import { median } from '../race.ts';
 import { fixed, thousands, type Scenario } from './scenario.ts';
+
+/** What starting took is given back by then. */
+const AT_REST_AFTER_MS = 3_000;
 
 const PROCESS = { threads: 2, accessLog: false };
 const hello = (place: Place) => ({
@@ -18,6 +22,7 @@ export const memory: Scenario = {
   async run(bench) {
     const gateway = await startGateway(bench, PROCESS, hello, '/');
     try {
+      await pause(AT_REST_AFTER_MS);
       const idle = residentMiB(gateway.pid).now;
       const { requests } = await load({ url: `${gateway.origin}/`, seconds: bench.seconds * bench.rounds });
       const { peak } = residentMiB(gateway.pid);

@@ -1,9 +1,8 @@
 /** What idle WebSockets weigh: thousands are opened through the proxy, say one thing each, and stay. */
-import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ayaCommand, pool } from '../contestants/aya.ts';
 import type { Contestant } from '../contestants/contestant.ts';
@@ -12,13 +11,18 @@ import { answering, freePorts, PROXY_CORE, residentMiB, start } from '../process
 import { fixed, thousands, type Scenario } from './scenario.ts';
 
 const AT_ONCE = 50;
+const MOST = 10_000;
+/** Of the files that a process may have open, as the gateway itself does: beyond, it refuses clients. */
+const SHARE_OF_FILES = 0.9;
+/** What a proxy has open besides. */
+const OTHER_FILES = 200;
 /** Opened and closed before, so that what is there once for all is not counted. */
 const WARM_UP = 200;
 const SETTLE_MS = 2_000;
-const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 const HANDSHAKE = `GET /x HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n\r\n`;
 const PING = Buffer.from([0x89, 0x80, 1, 2, 3, 4]);
+const UPSTREAM = fileURLToPath(new URL('../peers/socket-upstream.ts', import.meta.url));
 
 const ayaSockets: Contestant = {
   name: 'aya',
@@ -37,16 +41,19 @@ export const sockets: Scenario = {
   name: 'sockets',
   title: 'Memory of idle WebSockets, both sides of each included',
   async run(bench) {
-    const count = bench.quick ? 1_000 : 5_000;
-    const upstream = await startUpstream();
+    const count = bench.quick ? 1_000 : Math.min(MOST, socketsThatFit());
+    const [port = 0] = await freePorts(1);
+    // A process of its own, for it has as many sockets as the clients have.
+    const upstream = start('sockets-upstream', { argv: [process.execPath, UPSTREAM, String(port)] }, bench.dir);
     const figures: { name: string; idle: number; spoken: number }[] = [];
     try {
+      await answering('sockets-upstream', upstream, `http://127.0.0.1:${port}/`, bench.dir);
       for (const contestant of [ayaSockets, haproxy]) {
         if (contestant.version === undefined) continue;
-        figures.push({ name: contestant.name, ...(await weigh(contestant, bench.dir, upstream.port, count)) });
+        figures.push({ name: contestant.name, ...(await weigh(contestant, bench.dir, port, count)) });
       }
     } finally {
-      upstream.stop();
+      await upstream.stop();
     }
     return {
       columns: ['', 'open', 'KiB each', 'after a message each'],
@@ -56,6 +63,12 @@ export const sockets: Scenario = {
     };
   },
 };
+
+/** Each takes two of the proxy's files. */
+function socketsThatFit(): number {
+  const files = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]);
+  return Math.floor((files * SHARE_OF_FILES - OTHER_FILES) / 2);
+}
 
 async function weigh(contestant: Contestant, parent: string, origin: number, count: number) {
   const dir = join(parent, `sockets-${contestant.name}`);
@@ -108,19 +121,4 @@ function ping(socket: Socket): Promise<void> {
     socket.once('data', () => resolve());
     socket.write(PING);
   });
-}
-
-/** Agrees to every upgrade and repeats what it hears. */
-async function startUpstream(): Promise<{ port: number; stop(): void }> {
-  const accept = createHash('sha1').update(`${KEY}${GUID}`).digest('base64');
-  const agreed = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`;
-  const server = createServer((_req, res) => void res.end('ready'));
-  server.on('upgrade', (_req, socket) => {
-    socket.on('error', () => {});
-    socket.on('end', () => socket.end());
-    socket.on('data', (bytes) => socket.write(bytes));
-    socket.write(agreed);
-  });
-  await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 1024 }, resolve));
-  return { port: (server.address() as AddressInfo).port, stop: () => void server.close() };
 }

@@ -1,7 +1,7 @@
 /** What the schema cannot say: a policy that browsers would not understand, or that nobody can mean. */
-import { validateHeaderName } from 'node:http';
 import { originFault } from '../../src/data/match/origins.ts';
 import type { ConfigFault } from '../../src/extension.ts';
+import http from '../../src/node-http.ts';
 import type { CorsConfig } from './schema.ts';
 
 const LISTS = ['allowOrigins', 'allowMethods', 'allowHeaders', 'exposeHeaders'] as const;
@@ -39,7 +39,7 @@ export function checkCors(options: CorsConfig): readonly ConfigFault[] {
 
 function nameFault(name: string): string | undefined {
   try {
-    validateHeaderName(name);
+    http.validateHeaderName(name);
     return undefined;
   } catch {
     return `'${name}' is not a field name`;

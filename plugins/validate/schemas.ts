@@ -4,8 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import type { AnySchemaObject, Ajv as AjvCore, ErrorObject, Options, ValidateFunction } from 'ajv';
-import { RE2JS } from 're2js';
-import { compileRegex } from '../../src/data/match/regex.ts';
+import { compileRegex, re2 } from '../../src/data/match/regex.ts';
 import { complaint, MOST_COMPLAINTS, segment, type Complaint, type Part } from './complaint.ts';
 import { isNode, lookUp } from './openapi-dialect.ts';
 import type { JsonSchema } from './options.ts';
@@ -136,7 +135,7 @@ function createAjv(dialect: Dialect): AjvCore {
 
 /** In the form that ajv's `code.regExp` wants; it tells patterns apart by `toString`. */
 function linearRegExp(source: string): { test(text: string): boolean; toString(): string } {
-  const regex = compileRegex(RE2JS.translateRegExp(source));
+  const regex = compileRegex(re2().translateRegExp(source));
   return { test: (text) => regex.matcher(text).find(), toString: () => source };
 }
 

@@ -7,6 +7,7 @@ import pino from 'pino';
 import type { ConfigRefused } from '../control/config-source.ts';
 import type { Gateway } from '../control/gateway.ts';
 import { dismissStandby, launchAhead } from '../control/thread-line.ts';
+import { giveBackMemory } from './give-back.ts';
 import { EXIT, type Outcome } from './outcome.ts';
 
 /** Resolves when the gateway could not start; once it serves, the process ends by itself. */
@@ -33,7 +34,7 @@ async function begin(dir: string): Promise<Gateway> {
   try {
     const { startGateway } = await import('../control/gateway.ts');
     launchAhead(process.platform === 'linux' ? availableParallelism() : 1);
-    return await startGateway({ dir });
+    return await startGateway({ dir, onSettled: giveBackMemory });
   } finally {
     dismissStandby();
   }

@@ -28,6 +28,7 @@ import type {
   DocumentView,
   GatewayStatus,
   ListenerView,
+  ManagedCertificateView,
   PoolView,
   ReloadResult,
   RouteView,
@@ -43,6 +44,8 @@ export interface GatewayOptions {
   readonly overrides?: Partial<GatewayConfig>;
   /** Gets every line of the control plane's log, JSON, instead of standard output. */
   readonly log?: (line: string) => void;
+  /** Called when it serves, and after each reload. */
+  readonly onSettled?: () => void;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly source?: ConfigSource;
@@ -91,6 +94,7 @@ export class Gateway implements AdminView {
   readonly #log: ControlLog;
   readonly #serving: Serving;
   readonly #watch: ConfigWatch;
+  readonly #onSettled: () => void;
   readonly #reloading = new LatestOnly((reason: string) => this.#reload(reason));
   readonly #reloads = { ok: 0, refused: 0 };
   /** What the serving configuration was made of. */
@@ -110,6 +114,7 @@ export class Gateway implements AdminView {
     this.#overrides = overrides;
     this.#source = source;
     this.#watch = watch;
+    this.#onSettled = options.onSettled ?? (() => {});
     this.#log = openLog(options.log);
     this.#loaded = loaded;
     this.#tell(loaded);
@@ -136,6 +141,7 @@ export class Gateway implements AdminView {
       threads: this.threads().length,
     };
     this.#log.info({ ...fields, revision: this.revision }, 'ready');
+    this.#onSettled();
   }
 
   /** Loaded here, while the threads compile on other processors. */
@@ -236,6 +242,10 @@ export class Gateway implements AdminView {
     return this.#serving.certificates;
   }
 
+  managedCertificates(): readonly ManagedCertificateView[] {
+    return this.#serving.managedCertificates;
+  }
+
   documents(): readonly DocumentView[] {
     return this.#serving.documents;
   }
@@ -274,6 +284,7 @@ export class Gateway implements AdminView {
     this.#reloads[ok ? 'ok' : 'refused'] += 1;
     const fields = { event: 'reloaded', reason, revision: this.revision, changes, staleFiles: this.staleFiles };
     this.#log.info(fields, `reloaded, ${changes.length} changes`);
+    this.#onSettled();
     return { ok, problems, changes, revision: this.revision };
   }
 

@@ -2,9 +2,9 @@
  * Edits of header fields that users write: set, add, remove. Compiled once to one function that changes a flat array in
  * place, in one pass. Names are compared without case and keep the case they were written in.
  */
-import { validateHeaderName } from 'node:http';
 import type { FieldEditsConfig, MessageFieldEditsConfig } from '../config/field-edits-schema.ts';
 import type { ConfigFault } from '../extension.ts';
+import http from '../node-http.ts';
 
 /** Changes a flat array (name, value, …) in place. */
 export type FieldEdit = (fields: string[]) => void;
@@ -129,7 +129,7 @@ function nameFault(name: string, side: 'request' | 'response'): string | undefin
 
 function isToken(name: string): boolean {
   try {
-    validateHeaderName(name);
+    http.validateHeaderName(name);
     return true;
   } catch {
     return false;

@@ -2,8 +2,8 @@
  * How the gateway says no: application/problem+json (RFC 9457) and Proxy-Status (RFC 9209), made in this one place for
  * every refusal, wherever it comes from. Nothing internal is in it.
  */
-import { STATUS_CODES } from 'node:http';
 import { CATALOGUE, type GatewayError } from '../errors.ts';
+import http from '../node-http.ts';
 
 export interface Problem {
   readonly status: number;
@@ -18,7 +18,7 @@ export function renderProblem(error: GatewayError, requestId?: string): Problem 
   const body = Buffer.from(
     JSON.stringify({
       type: 'about:blank',
-      title: status === CATALOGUE[error.type].status ? CATALOGUE[error.type].title : STATUS_CODES[status],
+      title: status === CATALOGUE[error.type].status ? CATALOGUE[error.type].title : http.STATUS_CODES[status],
       status,
       detail: error.detail,
       error: error.type,
@@ -46,7 +46,7 @@ export function renderProblem(error: GatewayError, requestId?: string): Problem 
 /** The same as bytes, for a connection on which Node has given up: it is closed afterwards. */
 export function problemBytes(error: GatewayError): Buffer {
   const { status, fields, body } = renderProblem(error);
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  let head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n`;
   for (let at = 0; at < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
   if (!error.close) head += 'connection: close\r\n';
   return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), body]);

@@ -3,9 +3,10 @@
  * has let go of the connection behind the request's head: what comes there is held, so that it can never be taken for
  * another request, and never reaches an upstream that stays with HTTP.
  */
-import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
+import http from '../node-http.ts';
 import type { Switched } from '../upstream/h1/connection.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
@@ -26,7 +27,7 @@ export class Upgrade {
   /** @param head what came with the request's head. */
   constructor(req: IncomingMessage, socket: Socket, head: Buffer) {
     this.socket = socket;
-    this.res = new ServerResponse(req);
+    this.res = new http.ServerResponse(req);
     // What follows on the connection is for nobody who speaks HTTP.
     this.res.shouldKeepAlive = false;
     this.res.assignSocket(socket);

@@ -2,8 +2,9 @@
  * One instance of one of the demo's services. Its answers name it and show the request as it arrived, so that a
  * terminal is enough to see what the gateway chose and what it changed.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Clock, Random } from '../clock.ts';
+import http from '../node-http.ts';
 import { lookUp } from './records.ts';
 
 export interface ServiceOptions {
@@ -16,7 +17,7 @@ export interface ServiceOptions {
 }
 
 export function createService(options: ServiceOptions, clock: Clock, random: Random): Server {
-  return createServer((request, response) => {
+  return http.createServer((request, response) => {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     if (path === '/healthz') return send(response, 200, { status: 'ok' });
     const respond = () => {

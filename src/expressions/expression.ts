@@ -6,7 +6,8 @@
  * This module loads the CEL library: data threads import it only when a route has an expression.
  */
 import { Environment, type ASTNode, type Context } from '@marcbachmann/cel-js';
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
+import { re2 } from '../data/match/regex.ts';
 import { PrincipalFacts, RequestFacts, RouteFacts, type Facts } from './facts.ts';
 
 export type Expression = (facts: Facts) => unknown;
@@ -124,7 +125,7 @@ function keepPattern(node: ASTNode): void {
     throw new ExpressionFault("the pattern of 'matches' must be written out", node.start);
   }
   try {
-    if (!patterns.has(node.args)) patterns.set(node.args, RE2JS.compile(node.args));
+    if (!patterns.has(node.args)) patterns.set(node.args, re2().compile(node.args));
   } catch (error) {
     throw new ExpressionFault(`not a regular expression (RE2): ${(error as Error).message}`, node.start);
   }

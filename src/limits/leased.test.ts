@@ -1,12 +1,18 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { LimitTwin } from '../../test/support/limit-twin.ts';
 import { limiterContract, passed, take } from '../../test/support/limiter-contract.ts';
+import { until } from '../../test/support/until.ts';
 import type { LimitReply, LimitRequest, LimitStore } from '../store/store.ts';
 import { TimerWheel } from '../timer-wheel.ts';
 import { LeasedLimits } from './leased.ts';
-import type { LimitSpec, QuotaSpec, RateSpec } from './limiter.ts';
+import type { Limiter, LimitSpec, QuotaSpec, RateSpec } from './limiter.ts';
 import { LimitTables, MemoryLimits } from './memory-limits.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 /** A store that answers at once, on a clock that stands still until told. */
 class Store implements LimitStore {
@@ -120,6 +126,25 @@ describe('leased limits', () => {
     });
     expect(limits.limiter(perDay(0))).toBe(limits.limiter(perDay(0)));
     expect(limits.limiter(perDay(1))).not.toBe(limits.limiter(perDay(0)));
+  });
+
+  it('are forgotten when no configuration has them and their callers are gone', async () => {
+    const store = new Store();
+    const limits = store.limits();
+    const use = async (max: number): Promise<WeakRef<Limiter>> => {
+      const limiter = limits.limiter(window(max));
+      await take(limiter, 'anna');
+      return new WeakRef(limiter);
+    };
+    const dropped: WeakRef<Limiter>[] = [];
+    for (let reload = 1; reload <= 20; reload++) dropped.push(await use(1_000 + reload));
+    const left = () => {
+      collectGarbage();
+      return dropped.filter((limiter) => limiter.deref() !== undefined).length;
+    };
+    expect(left()).toBe(20);
+    store.clock.advance(15_000);
+    await until(() => left() === 0, 'none is left');
   });
 
   it('give back at the end what they hold', async () => {

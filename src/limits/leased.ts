@@ -40,8 +40,11 @@ export interface LeasedLimitsParts {
 
 export class LeasedLimits implements Limits {
   readonly #parts: LeasedLimitsParts;
-  /** By all that they are: a reload finds the leases of the limits that it did not change. */
-  readonly #limiters = new Map<string, LeasedLimiter>();
+  /**
+   * By all that they are: a reload finds the leases of the limits that it did not change. Those that no generation has
+   * any more are gone when their callers are.
+   */
+  readonly #limiters = new Map<string, WeakRef<LeasedLimiter>>();
 
   /** Callers of all limits, the longest known first. */
   readonly #known = new Set<LeasedCaller>();
@@ -54,14 +57,17 @@ export class LeasedLimits implements Limits {
     // Calendars are functions: those that say the same of now are the same.
     const period = spec.algorithm === 'quota' ? spec.periodAt(this.#parts.clock.wall()) : undefined;
     const shape = JSON.stringify([spec, period]);
-    const limiter = this.#limiters.get(shape) ?? new LeasedLimiter(spec, this.#parts, this.#known);
-    this.#limiters.set(shape, limiter);
+    const known = this.#limiters.get(shape)?.deref();
+    if (known !== undefined) return known;
+    this.#forgetGone();
+    const limiter = new LeasedLimiter(spec, this.#parts, this.#known);
+    this.#limiters.set(shape, new WeakRef(limiter));
     return limiter;
   }
 
   /** Gives back what is held: another gateway may have it. */
   close(): void {
-    for (const limiter of this.#limiters.values()) limiter.close();
+    for (const caller of this.#known) caller.giveBack();
   }
 
   concurrency(name: string, max: number): ConcurrencyLimiter {
@@ -70,6 +76,10 @@ export class LeasedLimits implements Limits {
 
   usage(name: string, windowMs: number): UsageRecorder {
     return this.#parts.local.usage(name, windowMs);
+  }
+
+  #forgetGone(): void {
+    for (const [shape, limiter] of this.#limiters) if (limiter.deref() === undefined) this.#limiters.delete(shape);
   }
 }
 
@@ -107,10 +117,6 @@ class LeasedLimiter implements Limiter {
     // While the store is away, it was charged here.
     if (this.#shared.store.isUp) (this.#callers.get(key) ?? this.#meet(key)).refund(cost);
     else this.#local.refund(key, cost);
-  }
-
-  close(): void {
-    for (const caller of this.#callers.values()) caller.giveBack();
   }
 
   #meet(key: string): LeasedCaller {

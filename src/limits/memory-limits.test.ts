@@ -263,4 +263,18 @@ describe('what a limit in shadow learns', () => {
     expect(seen.most).toBeGreaterThanOrEqual(5_000);
     expect(seen.most).toBeLessThan(5_000 * 2 ** 0.25);
   });
+
+  it('does not turn over, however many callers it sees', () => {
+    const table = UsageTable.allocate();
+    const row = table.rowOf('x');
+    const most = 2 ** 30;
+    // The row's mark, then the buckets: as many callers as fit have used one each.
+    const buckets = new Int32Array(table.shared, 64 + 4, 128);
+    buckets[1] = most;
+    for (let caller = 0; caller < 10; caller++) table.moved(row, 0, 1);
+    expect(table.view('x')).toMatchObject({ windows: most, median: 1 });
+    // One whose bucket was full before it came leaves nothing negative behind.
+    table.moved(row, 2, 3);
+    expect([...buckets.slice(0, 4)]).toEqual([0, most, 0, 1]);
+  });
 });

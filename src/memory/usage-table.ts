@@ -11,6 +11,8 @@ const ROWS = 64;
 const EXACT = 16;
 const PER_DOUBLING = 4;
 const BUCKETS = 128;
+/** A bucket that holds so many stays there; far enough from the end of an Int32 that threads may meet on the way. */
+const MOST_IN_A_BUCKET = 2 ** 30;
 /** The row's mark and its buckets. */
 const ROW_CELLS = 1 + BUCKETS;
 
@@ -58,8 +60,9 @@ export class UsageTable {
     const to = bucketOf(after);
     if (row === -1 || from === to) return;
     const first = row * ROW_CELLS + 1;
-    Atomics.add(this.#cells, first + to, 1);
-    if (before > 0) Atomics.sub(this.#cells, first + from, 1);
+    // What was not counted because it was too many is taken off all the same: shares are right again as time goes on.
+    if (this.#cells[first + to]! < MOST_IN_A_BUCKET) Atomics.add(this.#cells, first + to, 1);
+    if (before > 0 && this.#cells[first + from]! > 0) Atomics.sub(this.#cells, first + from, 1);
   }
 
   /** Undefined: nothing was seen. */

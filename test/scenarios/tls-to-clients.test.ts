@@ -44,7 +44,10 @@ describe.skipIf(!hasOpenssl(FILE))('TLS', () => {
     gateway = await gatewayFixture({
       gateway: {
         listen: [
-          at({ certificates: [pair('api'), pair('wild')] }, { headersTimeout: '1s', keepAlive: '500ms' }),
+          at(
+            { certificates: [pair('api'), pair('wild')] },
+            { headersTimeout: '1s', keepAlive: '500ms', connectionsPerClient: 1_000 },
+          ),
           at({ ...pair('api'), clientCa }),
           at({ ...pair('api'), clientCa, clientAuth: 'optional' }),
           at({ ...pair('api'), minVersion: '1.3' }, { connectionsPerClient: 2 }),
@@ -255,14 +258,24 @@ describe.skipIf(!hasOpenssl(FILE))('TLS', () => {
     });
 
     it('handshakes that never end are closed, and are connections while they last', async () => {
-      const opened = await Promise.all(Array.from({ length: 30 }, () => RawConnection.open(several)));
+      const opened = await Promise.all(Array.from({ length: 500 }, () => RawConnection.open(several)));
       for (const [at, connection] of opened.entries())
         if (at % 2 === 0) connection.send(Buffer.from('16030102', 'hex'));
       const now = async () =>
         Number(/^aya_connections\{side="downstream"\} (\d+)/m.exec((await gateway.admin('/metrics')).body)?.[1]);
-      await until(async () => (await now()) >= 30, 'connections that are counted');
+      await until(async () => (await now()) >= 500, 'connections that are counted');
       await Promise.all(opened.map((connection) => connection.wait(() => false, 'the close', 5_000)));
       expect(opened.every(({ closed }) => closed !== 'open')).toBe(true);
+      await works();
+    });
+
+    it('a new handshake within a connection is refused', async () => {
+      const secure = await open(several, { maxVersion: 'TLSv1.2' });
+      const refused = new Promise<Error | null>((resolve) => {
+        secure.on('error', resolve);
+        secure.renegotiate({}, resolve);
+      });
+      expect(await within(refused, 'the refusal')).toBeInstanceOf(Error);
       await works();
     });
 

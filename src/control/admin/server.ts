@@ -2,14 +2,15 @@
  * The admin server: health, metrics, state, reload, for operators and their tools. It runs in the control plane, so
  * whatever it costs or gets wrong, no client's request waits for it.
  */
-import { STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { redact } from '../../config/redact.ts';
+import http from '../../node-http.ts';
 import type { ControlLog } from '../log.ts';
 import type { Scrape } from '../scrape.ts';
 import type { AdminView } from '../view.ts';
 import { createGuard, isLoopback } from './guard.ts';
+import { certificatesPage } from './certificates-page.ts';
 import { cacheOrders } from './cache-orders.ts';
 import { limitsPage } from './limits-page.ts';
 import { poolsPage, readyPage, routesPage, statusPage } from './pages.ts';
@@ -77,6 +78,7 @@ function questions(app: FastifyInstance, view: AdminView): void {
   app.get('/pools', () => poolsPage(view));
   app.get('/routes', () => routesPage(view));
   app.get('/limits', () => redact(limitsPage(view), view.secrets));
+  app.get('/certificates', () => redact(certificatesPage(view), view.secrets));
   app.get('/config', () => redact(view.config, view.secrets));
 }
 
@@ -120,7 +122,7 @@ function readableAnswers(app: FastifyInstance, log: ControlLog): void {
     sendProblem(
       reply,
       404,
-      `nothing answers ${request.method} here; see GET /status, /pools, /routes, /config, /metrics`,
+      `nothing answers ${request.method} here; see GET /status, /pools, /routes, /certificates, /config, /metrics`,
     ),
   );
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -136,6 +138,6 @@ function readableAnswers(app: FastifyInstance, log: ControlLog): void {
 
 /** RFC 9457. @param members further members of the problem. */
 function sendProblem(reply: FastifyReply, status: number, detail: string, members: object = {}): FastifyReply {
-  const problem = { type: 'about:blank', title: STATUS_CODES[status], status, detail, ...members };
+  const problem = { type: 'about:blank', title: http.STATUS_CODES[status], status, detail, ...members };
   return reply.code(status).type('application/problem+json').send(problem);
 }

@@ -2,12 +2,13 @@
  * HTTP/1.1 with clients. Node parses; what it lets through that two parties could read differently is refused by the intake,
  * and what it cannot read at all, here. An answer to that is the last thing on its connection.
  */
-import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ListenerLimitsConfig } from '../../config/schema.ts';
 import { GatewayError } from '../../errors.ts';
+import http from '../../node-http.ts';
 import { ClientConnection } from '../client-connection.ts';
 import { ConnectionLifetime } from '../connection-lifetime.ts';
 import type { DataContext } from '../context.ts';
@@ -36,7 +37,7 @@ export class Http1Server {
     intake: Intake,
     limits: ListenerLimitsConfig,
     context: DataContext,
-    create: (options: http.ServerOptions) => Server = http.createServer,
+    create: (options: ServerOptions) => Server = http.createServer,
   ) {
     this.#intake = intake;
     this.#limits = limits;

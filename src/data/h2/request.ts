@@ -1,7 +1,7 @@
 /** The head of a request that came as an HTTP/2 stream, in the shape of one that came by HTTP/1.1 (RFC 9113 §8.3.1). */
-import { METHODS } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import http from '../../node-http.ts';
 import type { ClientRequest } from '../client-message.ts';
 import { unreadable } from '../intake.ts';
 
@@ -9,7 +9,7 @@ const COLON = 0x3a;
 const SLASH = 0x2f;
 
 /** What HTTP/1.1 clients can send, and no more: upstreams may speak that alone. */
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
+const KNOWN_METHODS: ReadonlySet<string> = new Set(http.METHODS);
 
 export class Http2Request implements ClientRequest {
   readonly httpVersion = '2.0';

@@ -7,7 +7,6 @@ import type { DataContext } from '../context.ts';
 import type { Intake } from '../intake.ts';
 import { Http2Connection } from './connection.ts';
 import { Http2Request } from './request.ts';
-import { Http2Response } from './response.ts';
 
 /** Nonsense that Node answers by itself, on one connection. */
 const MOST_INVALID_FRAMES = 100;
@@ -55,7 +54,7 @@ export class Http2Server {
       // Here and not at the server: a stream that was reset before its turn no longer knows its session.
       session.on('stream', (stream, headers, _flags, raw) => this.#onStream(connection, stream, headers, raw));
     });
-    // Sockets come from the server of HTTP/1.1, where half an end is none; here a client that has ended is gone.
+    // Streams have halves; a connection that is closed on one side is over.
     client.socket.allowHalfOpen = false;
     this.#server.emit('connection', client.socket);
   }
@@ -67,9 +66,8 @@ export class Http2Server {
 
   #onStream(connection: Http2Connection, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
     const startedAt = this.#context.clock.now();
-    const res = new Http2Response(stream);
-    // It was reset before its turn came.
-    if (!connection.begin(stream, res, startedAt)) return;
+    const res = connection.begin(stream, startedAt);
+    if (res === undefined) return;
     let req: Http2Request;
     try {
       req = new Http2Request(stream, headers, raw, this.#config.limits.headers);

@@ -2,12 +2,18 @@
  * Regular expressions that users write: RE2 syntax through re2js, linear in the length of the input whatever the
  * pattern, so that no path or header can make one hang. Lookahead and backreferences are errors at load.
  */
-import { RE2JS } from 're2js';
+import { createRequire } from 'node:module';
+import type { RE2JS } from 're2js';
+
+const require = createRequire(import.meta.url);
+
+/** Loaded with the first pattern: most configurations have none. */
+export const re2 = (): typeof RE2JS => (require('re2js') as { RE2JS: typeof RE2JS }).RE2JS;
 
 /** @throws Error with a sentence about what is wrong. */
 export function compileRegex(source: string): RE2JS {
   try {
-    return RE2JS.compile(source);
+    return re2().compile(source);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`'${source}' is not an RE2 regular expression: ${reason}`, { cause });

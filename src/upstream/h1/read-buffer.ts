@@ -4,7 +4,8 @@
  * moves through a few buffers, instead of leaving a trail of garbage behind.
  */
 
-const READ_BYTES = 64 * 1024;
+/** Room for 64 KiB with a head before them: a body of a round size shall be one read, and so one write, not two. */
+const READ_BYTES = 80 * 1024;
 /** Per thread. Pages that were never read into cost nothing. */
 const MAX_SPARE = 64;
 

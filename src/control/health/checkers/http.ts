@@ -3,11 +3,12 @@
  * whether the endpoint still accepts some, and never meets one that the endpoint is just closing. No redirect is
  * followed: a redirect is an answer like any other.
  */
-import http, { type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
-import { RE2JS } from 're2js';
 import type { ActiveHealthConfig, UpstreamTlsConfig } from '../../../config/schema.ts';
+import { compileRegex } from '../../../data/match/regex.ts';
+import http from '../../../node-http.ts';
 import { poolTls } from '../../../upstream/tls.ts';
 import { checkTarget, describeFailure, type CheckResult, type CheckTarget, type HealthChecker } from '../checker.ts';
 
@@ -67,7 +68,7 @@ export class HttpChecker implements HealthChecker {
 
 function bodyTest(expected: string | { regex: string }): BodyTest {
   if (typeof expected === 'string') return (body) => body.includes(expected);
-  const pattern = RE2JS.compile(expected.regex);
+  const pattern = compileRegex(expected.regex);
   return (body) => pattern.matcher(body).find();
 }
 
