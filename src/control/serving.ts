@@ -13,9 +13,11 @@ import { CacheTable } from '../memory/cache-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { CounterTable, type CounterSpec } from '../memory/counter-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
+import { purgeJudge, type Purge } from '../cache/purge.ts';
+import { CacheFleet } from './cache-fleet.ts';
 import { viewCertificates } from './certificates.ts';
 import { DocumentFollower } from './documents.ts';
-import { redisOptions } from '../store/options.ts';
+import { answerStoreOptions, redisOptions } from '../store/options.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
 import { Health } from './health/health.ts';
 import type { ControlLog } from './log.ts';
@@ -24,7 +26,7 @@ import { RouteRegistry } from './route-registry.ts';
 import { StoredConsumerFollower } from './stored-consumers.ts';
 import { Supervisor } from './supervisor.ts';
 import type { SpawnThread } from './thread-line.ts';
-import type { CertificateView, DocumentView, PoolView, RouteView, ThreadView } from './view.ts';
+import type { CertificateView, DocumentView, PoolView, PurgeResult, RouteView, ThreadView } from './view.ts';
 
 export interface ServingParts {
   readonly threads: number;
@@ -49,6 +51,7 @@ export class Serving {
   readonly #documents: DocumentFollower;
   readonly #consumers: StoredConsumerFollower;
   readonly #supervisor: Supervisor;
+  readonly #cacheFleet: CacheFleet | undefined;
   #lastId = 0;
   #plan: GenerationPlan;
   #config: Config;
@@ -85,6 +88,8 @@ export class Serving {
       log,
       publish: (consumers) => this.#supervisor.tellAll({ kind: 'consumers', consumers }),
     });
+    const answerStore = answerStoreOptions(config.gateway);
+    this.#cacheFleet = answerStore && new CacheFleet(answerStore, { table: this.cacheTable, clock, random, log });
     this.#supervisor = new Supervisor({
       threads,
       endpoints: table,
@@ -93,6 +98,7 @@ export class Serving {
       limits: this.limitTables,
       cache: this.cacheTable,
       store: redisOptions(config.gateway.store),
+      answerStore,
       connections: ConnectionTable.allocate(threads),
       spawn,
       clock,
@@ -113,6 +119,7 @@ export class Serving {
     this.#follow(this.#plan, this.#config);
     // Before anybody is served: those of the store are no strangers.
     await this.#consumers.start(redisOptions(this.config.gateway.store));
+    await this.#cacheFleet?.start();
     await this.#supervisor.start(this.#plan, this.config.gateway.listen);
   }
 
@@ -142,7 +149,17 @@ export class Serving {
     this.#health.close();
     this.#documents.close();
     this.#consumers.close();
+    this.#cacheFleet?.close();
     await this.#supervisor.close();
+  }
+
+  /** Here, and in the gateways that share the store. @throws PurgeRefused */
+  async purgeCache(purge: Purge): Promise<PurgeResult> {
+    const judge = purgeJudge(purge);
+    // Told first: what the store says from here on is not believed before it has heard.
+    const fleet = this.#cacheFleet?.purge(purge);
+    const purged = this.cacheTable.purge(judge);
+    return fleet === undefined ? { purged } : { purged, fleet: await fleet };
   }
 
   get config(): Config {
