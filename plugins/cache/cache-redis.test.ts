@@ -1,7 +1,14 @@
 import { describe } from 'vitest';
-import { cacheContract } from '../../test/support/cache-contract.ts';
+import { storingContract } from '../../test/support/cache-contract.ts';
+import { lastingContract } from '../../test/support/cache-contract-in-time.ts';
 import { hasRedis, redisServer } from '../../test/support/redis.ts';
 
-describe.skipIf(!hasRedis)('the cache, in memory and Redis', () => {
-  cacheContract(async () => (await redisServer()).url);
+const store = async () => (await redisServer()).url;
+
+describe.skipIf(!hasRedis)('what is cached, in memory and Redis', () => {
+  storingContract(store);
+});
+
+describe.skipIf(!hasRedis)('what becomes of it, in memory and Redis', () => {
+  lastingContract(store);
 });

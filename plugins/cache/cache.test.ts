@@ -1,6 +1,13 @@
 import { describe } from 'vitest';
-import { cacheContract } from '../../test/support/cache-contract.ts';
+import { storingContract } from '../../test/support/cache-contract.ts';
+import { lastingContract } from '../../test/support/cache-contract-in-time.ts';
 
-describe('the cache, in memory', () => {
-  cacheContract(() => Promise.resolve('memory'));
+const store = () => Promise.resolve('memory');
+
+describe('what is cached, in memory', () => {
+  storingContract(store);
+});
+
+describe('what becomes of it, in memory', () => {
+  lastingContract(store);
 });

@@ -72,7 +72,7 @@ export class Recall implements Source {
 
   #ask(variant: string, done: (recalled: Recalled | undefined) => void): void {
     const { fleet, clock } = this.#parts;
-    const leftMs = Math.max(1, this.#deadline - clock.now());
+    const leftMs = Math.max(1, Math.ceil(this.#deadline - clock.now()));
     fleet.recall({ key: this.key, variant, url: this.#url }, leftMs, done);
   }
 

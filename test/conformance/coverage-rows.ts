@@ -52,6 +52,7 @@ export const callers = inFile('test/scenarios/consumers-come-and-go.test.ts');
 export const sockets = inFile('test/scenarios/websockets-pass.test.ts');
 export const outlive = inFile('test/scenarios/websockets-outlive-reloads.test.ts');
 export const cache = inFile('test/support/cache-contract.ts');
+export const cacheInTime = inFile('test/support/cache-contract-in-time.ts');
 export const bombs = inFile('plugins/validate/validate.test.ts');
 export const coded = inFile('plugins/compress/compress.test.ts');
 export const choices = inFile('plugins/compress/accept-encoding.test.ts');
