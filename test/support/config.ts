@@ -89,7 +89,7 @@ export function config(pools: PoolConfig[], routes: RouteConfig[] = []): Config 
       shed: { loopDelay: 200, heap: 0.85, bodies: 64 * 1024 ** 2 },
       requestIdHeader: 'x-request-id',
       store: 'memory',
-      cache: { memory: 1024 ** 2, maxEntry: 64 * 1024 },
+      cache: { memory: 1024 ** 2, maxEntry: 64 * 1024, store: 'memory' },
       groups: {},
       rateLimits: {},
     },
