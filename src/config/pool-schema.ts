@@ -74,6 +74,12 @@ export const ActiveHealthSchema = object(
   {
     ...HttpCheck,
     tcp: Type.Boolean({ default: false, description: 'Only open a connection; the HTTP keys are then unused.' }),
+    grpc: Type.Optional(
+      Type.Union([Type.String({ title: 'service', examples: ['shop.Orders'] }), Type.Literal(true)], {
+        description:
+          'Ask the service grpc.health.v1.Health, over HTTP/2, whether this service is serving; true for the whole server. Of the HTTP keys only headers is then used.',
+      }),
+    ),
     port: Type.Optional(Port('Probe this port instead of the endpoint’s own.')),
     ...Cadence,
   },

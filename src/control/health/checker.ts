@@ -3,6 +3,7 @@
  * the probe's business. A kind of check is one file in checkers/.
  */
 import type { ActiveHealthConfig, UpstreamTlsConfig } from '../../config/schema.ts';
+import { GrpcChecker } from './checkers/grpc.ts';
 import { HttpChecker } from './checkers/http.ts';
 import { TcpChecker } from './checkers/tcp.ts';
 
@@ -28,6 +29,7 @@ export type CreateChecker = (check: ActiveHealthConfig, tls: UpstreamTlsConfig |
 /** Never throws: a check that cannot be made, for want of a certificate file, say, fails each time and says why. */
 export const createChecker: CreateChecker = (check, tls) => {
   try {
+    if (check.grpc !== undefined) return new GrpcChecker(check, tls);
     return check.tcp ? new TcpChecker(check) : new HttpChecker(check, tls);
   } catch (error) {
     const result = { ok: false, reason: `check cannot be made: ${describeFailure(error)}` };
