@@ -7,6 +7,7 @@ import type { ConsumerDirectory } from './consumers.ts';
 import type { DataContext } from './context.ts';
 import { compose, type Dispatch } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
+import { carriesGrpc } from './match/grpc.ts';
 import { compileRequestLimits } from './request-limits.ts';
 
 /** For a try's head, where a timeout may be retried and the route names none. */
@@ -18,6 +19,8 @@ export interface Rule {
   readonly row: number;
   /** Undefined when a plugin answers or chooses. */
   readonly pool: Pool | undefined;
+  /** All of its requests are calls of gRPC. */
+  readonly grpc: boolean;
   readonly allowsEncodedSlashes: boolean;
   readonly maxBodyBytes: number;
   /** @throws GatewayError when the head is beyond one of the route's other limits. */
@@ -58,6 +61,7 @@ export async function compileRule(route: RouteConfig, row: number, parts: RulePa
     name: route.name,
     row,
     pool: route.pool === undefined ? undefined : pools.get(route.pool),
+    grpc: carriesGrpc(route.match),
     allowsEncodedSlashes: route.limits.encodedSlashes === 'allow',
     maxBodyBytes: route.limits.body === 'none' ? Infinity : route.limits.body,
     admit: compileRequestLimits(route.limits),

@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../data/dispatch.ts';
 import { GatewayError } from '../errors.ts';
+import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
@@ -133,6 +134,7 @@ class Attempt extends Deadline implements Call, Control {
     this.#headAt = this.#context.clock.now();
     if (this.request.perTryMs > 0) this.#context.wheel.clear(this);
     this.request.exchange.upstreamMs = this.#headAt - this.#startedAt;
+    this.request.exchange.grpc?.onHead(fields);
     this.#handler.onHead(status, fields);
   }
 
@@ -149,6 +151,7 @@ class Attempt extends Deadline implements Call, Control {
 
   onComplete(trailers: string[] | undefined): void {
     if (this.#over) return;
+    this.request.exchange.grpc?.onTrailers(trailers);
     this.#end(undefined);
     this.#handler.onEnd(trailers);
   }
@@ -188,11 +191,17 @@ class Attempt extends Deadline implements Call, Control {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
       return;
     }
-    const failed = error !== undefined || this.#status >= 500;
-    metrics.attempt(row, answered ? Math.floor(this.#status / 100) : OUTCOME.failure, durationMs);
+    const failed = error !== undefined || this.#statusClass === 5;
+    metrics.attempt(row, answered ? this.#statusClass : OUTCOME.failure, durationMs);
     latency.record(row, durationMs, failed);
     if (failed) this.#blame(error);
     else table.clearFailures(row);
+  }
+
+  /** Of what the endpoint answered, 0 before that. A call of gRPC may say in its trailers what would be a 5xx in HTTP. */
+  get #statusClass(): number {
+    if (this.#status === 0) return 0;
+    return this.request.exchange.grpc?.isServerFault === true ? 5 : Math.min(Math.floor(this.#status / 100), 5);
   }
 
   #blame(error: GatewayError | undefined): void {
@@ -200,7 +209,12 @@ class Attempt extends Deadline implements Call, Control {
     if (passive === false) return;
     const failures = this.#context.table.addFailure(this.#endpoint.row);
     if (failures % passive.consecutiveFailures === 0) {
-      this.#context.suspect(this.#endpoint.row, failures, error === undefined ? `status ${this.#status}` : error.type);
+      this.#context.suspect(this.#endpoint.row, failures, error?.type ?? this.#saidFault);
     }
+  }
+
+  get #saidFault(): string {
+    const { grpc } = this.request.exchange;
+    return grpc?.isServerFault === true ? `grpc status ${GRPC_STATUSES[grpc.status!]}` : `status ${this.#status}`;
   }
 }
