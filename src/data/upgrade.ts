@@ -6,7 +6,7 @@
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
-import type { Switched } from '../upstream/h1/connection.ts';
+import type { Switched } from '../upstream/call.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
 

@@ -9,8 +9,8 @@ import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
+import type { Call, Carrier, Switched } from './call.ts';
 import type { LatencyRecorder } from './endpoint.ts';
-import type { Call, Connection, Switched } from './h1/connection.ts';
 import type { Endpoint } from './pool.ts';
 
 /** What every try of a thread shares. */
@@ -44,7 +44,7 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
 
 class Attempt extends Deadline implements Call, Control {
   readonly request: UpstreamRequest;
-  connection: Connection | null = null;
+  carrier: Carrier | null = null;
   readonly #context: UpstreamContext;
   readonly #handler: ResponseHandler;
   readonly #endpoint: Endpoint;
@@ -87,15 +87,15 @@ class Attempt extends Deadline implements Call, Control {
   // --- Control ---
 
   keepBytes(): () => void {
-    return this.connection!.keepBytes();
+    return this.carrier!.keepBytes();
   }
 
   pause(): void {
-    this.connection?.pause();
+    this.carrier?.pause();
   }
 
   resume(): void {
-    this.connection?.resume();
+    this.carrier?.resume();
   }
 
   abort(reason: GatewayError): void {
@@ -165,10 +165,10 @@ class Attempt extends Deadline implements Call, Control {
   // --- the end ---
 
   #letGo(): void {
-    const { connection } = this;
-    this.connection = null;
-    if (connection === null) this.#endpoint.connections.forget(this);
-    else connection.abandon();
+    const { carrier } = this;
+    this.carrier = null;
+    if (carrier === null) this.#endpoint.connections.forget(this);
+    else carrier.abandon();
   }
 
   /** Exactly once. @param error why there is no whole answer; undefined also when the client left. */

@@ -2,6 +2,7 @@
  * Services and callers of gRPC by @grpc/grpc-js, which nobody here wrote. Messages are plain bytes: what a gateway passes
  * on it does not read, so a test needs no protobuf.
  */
+import http2 from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import { cleanup } from './cleanup.ts';
 
@@ -188,4 +189,42 @@ export function streamed(
     call.on('error', () => {});
     call.on('status', ({ code, details }: grpc.StatusObject) => resolve({ messages, code, details }));
   });
+}
+
+/** A call as it is on the wire, for what a library of gRPC would hide. */
+export interface RawAnswer {
+  readonly head: http2.IncomingHttpHeaders;
+  readonly trailers: http2.IncomingHttpHeaders;
+  /** Frames of data. */
+  readonly frames: number;
+}
+
+export function rawCall(
+  port: number,
+  path: string,
+  fields: http2.OutgoingHttpHeaders,
+  message = '',
+): Promise<RawAnswer> {
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  return new Promise<RawAnswer>((resolve, reject) => {
+    session.on('error', reject);
+    const call = session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...fields,
+    });
+    let head: http2.IncomingHttpHeaders = {};
+    let trailers: http2.IncomingHttpHeaders = {};
+    let frames = 0;
+    call.on('response', (told) => (head = told));
+    call.on('trailers', (told) => (trailers = told));
+    call.on('data', () => frames++);
+    call.on('error', reject);
+    call.on('end', () => resolve({ head, trailers, frames }));
+    const size = Buffer.alloc(5);
+    size.writeUInt32BE(Buffer.byteLength(message), 1);
+    call.end(Buffer.concat([size, Buffer.from(message)]));
+  }).finally(() => session.destroy());
 }

@@ -18,7 +18,7 @@ async function check(
   settings: Partial<ActiveHealthConfig> = {},
   { signal = new AbortController().signal, tls }: { signal?: AbortSignal; tls?: UpstreamTlsConfig } = {},
 ): Promise<CheckResult> {
-  const checker = createChecker({ ...ACTIVE, grpc: 'shop.Orders', ...settings }, tls);
+  const checker = createChecker({ ...ACTIVE, grpc: 'shop.Orders', ...settings }, tls, true);
   return within(checker.check({ url }, signal), 'an answer to the check');
 }
 
@@ -179,6 +179,6 @@ describe.skipIf(!hasOpenssl('the gRPC check over TLS'))('grpc over TLS', () => {
     cleanup(async () => void server.close());
     const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const tls = { verify: true, minVersion: '1.2', ca: files.file('ca.pem') } as const;
-    expect(await check(url, {}, { tls })).toEqual({ ok: false, reason: 'answer is not HTTP/2' });
+    expect(await check(url, {}, { tls })).toEqual({ ok: false, reason: 'no agreement to HTTP/2' });
   });
 });

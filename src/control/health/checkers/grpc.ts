@@ -14,13 +14,6 @@ import { checkTarget, describeFailure, type CheckResult, type CheckTarget, type 
 
 /** The answer has a handful of bytes. */
 const MAX_ANSWER_BYTES = 1024;
-const NOT_HTTP2 = 'answer is not HTTP/2';
-const NO_HTTP2: ReadonlySet<string> = new Set([
-  'ERR_HTTP2_ERROR',
-  'ERR_HTTP2_SESSION_ERROR',
-  'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL',
-]);
-
 export class GrpcChecker implements HealthChecker {
   readonly #check: ActiveHealthConfig;
   readonly #service: string;
@@ -43,14 +36,15 @@ export class GrpcChecker implements HealthChecker {
         resolve(result);
         session.destroy();
       };
-      const failed = (error: unknown) => finish({ ok: false, reason: describeHttp2Failure(error) });
+      const failed = (error: unknown) => finish({ ok: false, reason: describeFailure(error) });
       const stop = () => failed(new Error('stopped'));
       if (signal.aborted) stop();
       signal.addEventListener('abort', stop);
       session.on('error', failed);
       // Node would speak HTTP/2 also to who has not agreed to.
       session.on('connect', (_, socket) => {
-        if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') finish({ ok: false, reason: NOT_HTTP2 });
+        if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2')
+          finish({ ok: false, reason: 'no agreement to HTTP/2' });
       });
       session.on('close', () => failed(new Error('socket hang up')));
       if (!session.destroyed)
@@ -124,11 +118,6 @@ function readAnswer(stream: ClientHttp2Stream): Promise<Answer> {
     stream.on('end', () => resolve({ head, trailers, body: Buffer.concat(chunks) }));
     stream.on('error', reject);
   });
-}
-
-function describeHttp2Failure(error: unknown): string {
-  const { code = '' } = error as NodeJS.ErrnoException;
-  return NO_HTTP2.has(code) ? NOT_HTTP2 : describeFailure(error);
 }
 
 function lowerCased(fields: Readonly<Record<string, string>>): Record<string, string> {
