@@ -33,10 +33,16 @@ const ends =
     scripted.answer(200);
   };
 
-/** Reads what a try is given, as an upstream does. */
-function read(body: unknown): { text: string; ended: boolean } {
-  const got = { text: '', ended: false };
-  (body as Readable).on('data', (chunk: Buffer) => (got.text += chunk.toString())).on('end', () => (got.ended = true));
+/** Reads what a try is given, as an upstream does, until it stops. */
+function read(body: unknown) {
+  const got = { text: '', ended: false, stop };
+  const stream = body as Readable;
+  const onData = (chunk: Buffer) => void (got.text += chunk.toString());
+  stream.on('data', onData).on('end', () => (got.ended = true));
+  stream.resume();
+  function stop(): void {
+    stream.off('data', onData).pause();
+  }
   return got;
 }
 
@@ -77,7 +83,10 @@ describe('calls of gRPC', () => {
     const { body, scripted, tries } = call([
       (scripted, request) => {
         first = read(request.body);
-        refuse = () => scripted.fail('connection_refused');
+        refuse = () => {
+          first!.stop();
+          scripted.fail('connection_refused');
+        };
       },
       'hang',
     ]);
@@ -98,7 +107,10 @@ describe('calls of gRPC', () => {
     const { body, scripted } = call([
       (scripted, request) => {
         first = read(request.body);
-        refuse = () => scripted.fail('connection_refused');
+        refuse = () => {
+          first!.stop();
+          scripted.fail('connection_refused');
+        };
       },
       'hang',
     ]);
@@ -117,7 +129,10 @@ describe('calls of gRPC', () => {
       [
         (scripted, request) => {
           first = read(request.body);
-          refuse = () => scripted.fail('connection_refused');
+          refuse = () => {
+            first!.stop();
+            scripted.fail('connection_refused');
+          };
         },
         'hang',
       ],
@@ -130,12 +145,15 @@ describe('calls of gRPC', () => {
     expect(heard.events).toEqual(['start', 'error connection_refused']);
   });
 
-  it('are read no faster than the upstream takes them', async () => {
-    const { body } = call(['hang']);
-    const chunk = Buffer.alloc(16 * 1024);
-    let written = 0;
-    while (written < 100 && body.write(chunk)) written++;
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(written).toBeLessThan(100);
+  it('are read no faster than the upstream takes them, also on a further try', async () => {
+    for (const script of [['hang'], ['connection_refused', 'hang']] as const) {
+      const { body, tries } = call(script);
+      expect(tries()).toBe(script.length);
+      const chunk = Buffer.alloc(16 * 1024);
+      let written = 0;
+      while (written < 100 && body.write(chunk)) written++;
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(written).toBeLessThan(100);
+    }
   });
 });

@@ -19,6 +19,7 @@ export class StreamedCall {
   constructor(source: Source, mostBytes: number) {
     this.#source = source;
     this.#mostBytes = mostBytes;
+    // Whoever carries the first try reads the stream itself. It must not begin to flow before.
     source.on('data', this.#onData).on('end', this.#onEnd).pause();
   }
 
@@ -26,7 +27,7 @@ export class StreamedCall {
     return this.#kept !== undefined && (this.#ended || !this.#source.destroyed);
   }
 
-  /** From the first byte, for the next try. The one before hears nothing more. */
+  /** From the first byte, for a further try. The one before has let go. */
   replay(): Readable {
     this.#current = new Replay(this.#source);
     for (const chunk of this.#kept ?? []) this.#current.push(chunk);
@@ -34,14 +35,15 @@ export class StreamedCall {
     return this.#current;
   }
 
-  /** The answer has begun: there is no further try. */
+  /** There is no further try: the answer has begun, or too much has been sent. */
   forget(): void {
     this.#kept = undefined;
+    if (this.#current === undefined) this.#source.off('data', this.#onData).off('end', this.#onEnd);
   }
 
   readonly #onData = (chunk: Buffer): void => {
     this.#keptBytes += chunk.length;
-    if (this.#keptBytes > this.#mostBytes) this.#kept = undefined;
+    if (this.#keptBytes > this.#mostBytes) this.forget();
     this.#kept?.push(chunk);
     if (this.#current?.push(chunk) === false) this.#source.pause();
   };
@@ -52,7 +54,7 @@ export class StreamedCall {
   };
 }
 
-/** What one try reads. */
+/** What a further try reads. */
 class Replay extends Readable {
   readonly #source: Source;
 

@@ -68,7 +68,6 @@ export class Tries implements ResponseHandler, Control {
   #try(): void {
     if (this.#state === 'over') return;
     this.#state = 'trying';
-    if (this.#streamedCall !== undefined) this.#request.body = this.#streamedCall.replay();
     this.#next(this.#request, this);
   }
 
@@ -95,6 +94,7 @@ export class Tries implements ResponseHandler, Control {
     this.#control = undefined;
     this.#retries++;
     this.#request.exchange.retries++;
+    if (this.#streamedCall !== undefined) this.#request.body = this.#streamedCall.replay();
     if (this.#delayMs === 0) this.#try();
     else this.#wait = this.#clock.after(this.#delayMs, () => this.#try());
   }
