@@ -87,15 +87,40 @@ const ProxyProtocolSchema = object(
   'Each connection begins with a PROXY protocol header, version 1 or 2, which names the client.',
 );
 
+const Http2Schema = settings(
+  {
+    maxStreams: Type.Integer({
+      minimum: 1,
+      maximum: 10_000,
+      default: 100,
+      description: 'Requests under way on one connection; the client is told, and more are refused (REFUSED_STREAM).',
+    }),
+    streamWindow: Size('Bytes of one request’s body that a client may send ahead of what is read.', '64KiB'),
+    connectionWindow: Size('The same over all requests of a connection.', '1MiB'),
+    maxResets: Type.Integer({
+      minimum: 1,
+      default: 100,
+      description:
+        'Requests that a client may reset, or have reset by sending nonsense, within 30 seconds; beyond that the connection ends (ENHANCE_YOUR_CALM).',
+    }),
+  },
+  'HTTP/2, agreed on in the TLS handshake (ALPN); without TLS, spoken by clients that begin with it. false: HTTP/1.1 only.',
+);
+
 export const ListenerSchema = object({
   host: Type.String({ default: '0.0.0.0', description: 'Address to listen on.' }),
   port: Port('Port to listen on; 0 takes a free one.'),
   tls: Type.Optional(ListenerTlsSchema),
   proxyProtocol: Type.Optional(ProxyProtocolSchema),
+  http2: Type.Union([Http2Schema, Type.Literal(false)], {
+    default: {},
+    description: 'HTTP/2 beside HTTP/1.1; false: HTTP/1.1 only.',
+  }),
   limits: ListenerLimitsSchema,
 });
 
 export type ListenerLimitsConfig = StaticDecode<typeof ListenerLimitsSchema>;
+export type Http2Config = StaticDecode<typeof Http2Schema>;
 export type ProxyProtocolConfig = StaticDecode<typeof ProxyProtocolSchema>;
 /** As it is written. */
 export type WrittenListenerTls = StaticDecode<typeof ListenerTlsSchema>;
@@ -120,5 +145,6 @@ export interface ListenerConfig {
   /** Of what the files under `tls` hold: a renewed certificate is a change, though no name has changed. */
   tlsDigest?: string;
   proxyProtocol?: ProxyProtocolConfig;
+  http2: Http2Config | false;
   limits: ListenerLimitsConfig;
 }

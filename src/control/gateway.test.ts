@@ -64,7 +64,7 @@ describe('the start', () => {
 
   test('every endpoint, route and listener is shown', async () => {
     const { running } = await gateway(
-      good(serving([A, B], { listen: [{ host: '127.0.0.1', port: 0, limits: {} as never }] })),
+      good(serving([A, B], { listen: [{ host: '127.0.0.1', port: 0, http2: false, limits: {} as never }] })),
     );
     expect(running.status).toBe('ready');
     expect(running.ports).toEqual([40_000]);

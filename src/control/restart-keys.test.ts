@@ -13,6 +13,7 @@ const TLS: ListenerTlsConfig = {
 const listener = (change: Partial<ListenerConfig> = {}, tls: Partial<ListenerTlsConfig> = {}): ListenerConfig => ({
   host: '0.0.0.0',
   port: 8443,
+  http2: false,
   limits: {} as never,
   tls: { ...TLS, ...tls },
   tlsDigest: 'one',
@@ -37,7 +38,7 @@ describe('of a listener, a reload', () => {
     ['its place', gateway(listener({ tlsDigest: 'two', port: 1 })), 'one'],
     ['that there is another', gateway(listener(), listener({ port: 1 })), 'one'],
     ['that it is gone', gateway(), 'one'],
-    ['that it has no TLS', gateway({ host: '0.0.0.0', port: 8443, limits: {} as never }), 'one'],
+    ['that it has no TLS', gateway({ host: '0.0.0.0', port: 8443, http2: false, limits: {} as never }), 'one'],
   ])('leaves for a restart %s', (_, next, digest) => {
     const before = gateway(listener());
     const { gateway: now, kept } = keepUntilRestart(before, next);

@@ -1,7 +1,7 @@
 /**
  * Who may speak HTTP on a listener, decided in this order: the PROXY protocol header says who the client is, limits say
- * whether there is room for it, and only then is a handshake worth its cost. A listener without TLS and PROXY protocol
- * only counts.
+ * whether there is room for it, and only then is a handshake worth its cost. The handshake says which HTTP is spoken; without
+ * one, the first bytes do.
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -12,8 +12,10 @@ import type { ConnectionTable } from '../memory/connection-table.ts';
 import { ERROR_TYPES } from '../memory/metric-table.ts';
 import { ClientConnection, plainAddress } from './client-connection.ts';
 import { networkOf } from './client-network.ts';
+import { connectionAge } from './connection-lifetime.ts';
 import type { DataContext } from './context.ts';
 import { descriptorOf, HIGHEST_DESCRIPTOR } from './descriptors.ts';
+import { PrefaceReader } from './h2/preface.ts';
 import { compileNetworks, type Networks } from './match/networks.ts';
 import { problemBytes } from './problem.ts';
 import { ProxyHeaderReader } from './proxy-header-reader.ts';
@@ -31,8 +33,10 @@ export interface AdmissionHost {
 export interface AdmissionEvents {
   /** Before a connection is judged: brings to the latest generation what a connection depends on. @returns whom it trusts. */
   onConnection(): Networks;
-  /** HTTP begins. */
-  onClient(client: ClientConnection): void;
+  /** HTTP/1.1 begins; Node has the connection. */
+  onHttp1(client: ClientConnection): void;
+  /** HTTP/2 begins, where it is spoken. */
+  readonly onHttp2: ((client: ClientConnection) => void) | undefined;
 }
 
 export class Admission {
@@ -48,14 +52,14 @@ export class Admission {
     this.#events = events;
   }
 
-  /** From now on the server hears only of what was admitted. */
+  /** From now on the server hears only of what was admitted and speaks HTTP/1.1. */
   guard(server: Server): void {
     const { tls, proxyProtocol } = this.#config;
-    if (tls === undefined && proxyProtocol === undefined) {
-      server.on('connection', (socket) => this.#admit(socket));
+    if (tls === undefined && proxyProtocol === undefined && this.#events.onHttp2 === undefined) {
+      server.on('connection', (socket) => this.#speakHttp1(this.#register(socket)));
       return;
     }
-    const enter = takeConnections(server);
+    const enter = takeAway<Socket>(server, 'connection');
     const begin = tls === undefined ? this.#plainly(enter) : this.#securely(enter, server);
     if (proxyProtocol === undefined) server.on('connection', (socket) => begin(socket));
     else server.on('connection', this.#behindProxies(compileNetworks(proxyProtocol.from), begin));
@@ -77,7 +81,7 @@ export class Admission {
   cut(): number {
     let cut = 0;
     for (const socket of this.#sockets) {
-      if ((ClientConnection.find(socket)?.exchange ?? null) !== null) cut++;
+      cut += ClientConnection.find(socket)?.pending ?? 0;
       socket.destroy();
     }
     return cut;
@@ -86,18 +90,32 @@ export class Admission {
   // --- ways in ---
 
   #plainly(enter: (socket: Socket) => void): (socket: Socket, proxied?: Proxied) => void {
+    const { onHttp2 } = this.#events;
+    const { context } = this.#host;
+    const { limits } = this.#config;
     return (socket, proxied) => {
-      enter(socket);
-      this.#admit(socket, proxied);
+      const client = this.#register(socket, proxied);
+      const speakHttp1 = () => {
+        enter(socket);
+        this.#speakHttp1(client);
+      };
+      if (onHttp2 === undefined || this.#fullness(client) !== undefined) return speakHttp1();
+      const silentMs = Math.min(limits.headersTimeout, connectionAge(limits, context.random));
+      const dueAt = context.clock.now() + silentMs;
+      new PrefaceReader(socket, context.wheel, dueAt, (isHttp2) => (isHttp2 ? onHttp2(client) : speakHttp1()));
     };
   }
 
   #securely(enter: (socket: Socket) => void, server: Server): (socket: Socket, proxied?: Proxied) => void {
+    const { onHttp2 } = this.#events;
+    const enterHttp1 = takeAway<TLSSocket>(server, 'secureConnection');
     server.on('secureConnection', (socket: TLSSocket) => {
       const client = ClientConnection.find(socketBelow(socket));
       if (client === undefined) return void socket.destroy();
       client.secured(socket);
-      this.#events.onClient(client);
+      if (onHttp2 !== undefined && socket.alpnProtocol === 'h2') return onHttp2(client);
+      enterHttp1(socket);
+      this.#events.onHttp1(client);
     });
     return (socket, proxied) => {
       // Node reports errors of the handshake; those of the socket below come here as well, and would end the process.
@@ -131,18 +149,20 @@ export class Admission {
 
   // --- room ---
 
-  #admit(socket: Socket, proxied?: Proxied): void {
-    const client = this.#register(socket, proxied);
-    this.#events.onClient(client);
+  /** Node reads from it already: a refusal can be given. */
+  #speakHttp1(client: ClientConnection): void {
+    this.#events.onHttp1(client);
     const full = this.#fullness(client);
     if (full === undefined) return;
     const detail = `Too many connections (${full}).`;
     const refusal = { detail, retryAfterSeconds: 1 };
-    socket.end(problemBytes(new GatewayError('connection_limit_reached', `${full}: ${client.address}`, refusal)));
-    socket.destroySoon();
+    client.socket.end(
+      problemBytes(new GatewayError('connection_limit_reached', `${full}: ${client.address}`, refusal)),
+    );
+    client.socket.destroySoon();
   }
 
-  #register(socket: Socket, proxied: Proxied | undefined): ClientConnection {
+  #register(socket: Socket, proxied?: Proxied): ClientConnection {
     const { connections, context } = this.#host;
     const trusted = this.#events.onConnection();
     const client = new ClientConnection(socket, this.#config.limits.minRate, proxied);
@@ -180,10 +200,10 @@ export class Admission {
   }
 }
 
-/** Takes new connections away from the server. @returns what gives them to it, in its time. */
-function takeConnections(server: Server): (socket: Socket) => void {
-  const own = server.listeners('connection') as ((socket: Socket) => void)[];
-  server.removeAllListeners('connection');
+/** Takes away from the server what it does with new connections. @returns what does it, for those that are its own. */
+function takeAway<Connection>(server: Server, event: string): (socket: Connection) => void {
+  const own = server.listeners(event) as ((socket: Connection) => void)[];
+  server.removeAllListeners(event);
   return (socket) => {
     for (const listener of own) listener.call(server, socket);
   };

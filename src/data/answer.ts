@@ -2,7 +2,7 @@
  * The answer on its way to the client. Its head waits for the first bytes of its body, so that both leave in one write;
  * an answer that is whole at once, and small, is a single write.
  */
-import type { ServerResponse } from 'node:http';
+import type { ClientResponse } from './client-message.ts';
 import type { Control } from './dispatch.ts';
 
 /** A complete answer up to this size leaves in one write, head and body as one string. */
@@ -14,7 +14,7 @@ const KEEP_FROM_BYTES = 16 * 1024;
 const EVENT_STREAM = 'text/event-stream';
 
 export class Answer {
-  readonly #res: ServerResponse;
+  readonly #res: ClientResponse;
   #status = 0;
   /** A head that waits. */
   #fields: string[] | null = null;
@@ -25,7 +25,7 @@ export class Answer {
   #edits: ((fields: string[]) => void)[] | null = null;
   #onDrained: (() => void) | null = null;
 
-  constructor(res: ServerResponse) {
+  constructor(res: ClientResponse) {
     this.#res = res;
   }
 

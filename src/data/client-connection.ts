@@ -4,13 +4,14 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ConnectionLifetime } from './connection-lifetime.ts';
 import { describeCertificate, type ClientCertificate } from './client-certificate.ts';
+import type { Transport } from './client-message.ts';
 import type { Exchange } from './exchange.ts';
 import type { Networks } from './match/networks.ts';
 import type { Proxied } from './proxy-protocol.ts';
 
 const CLIENT = Symbol('aya.client');
 
-export class ClientConnection {
+export class ClientConnection implements Transport {
   /** What HTTP is spoken on. */
   socket: Socket;
   /** The peer, or whom the PROXY protocol names in its place; IPv4-mapped addresses as IPv4. */
@@ -22,7 +23,7 @@ export class ClientConnection {
   scheme: 'http' | 'https' = 'http';
   /** Bytes per second, below which a body is cut off. */
   readonly minRate: number;
-  /** The request under way, if any. */
+  /** In HTTP/1.1, the request under way, if any. */
   exchange: Exchange | null = null;
   /** Requests that wait for the end of their answer. */
   pending = 0;

@@ -3,6 +3,7 @@
  * many have joined since; one that is let go comes back through the balancer. No request is cut: the last one is answered
  * with `Connection: close`, and what is idle is closed when it has been quiet for a moment.
  */
+import type { Random } from '../clock.ts';
 import type { ListenerLimitsConfig } from '../config/schema.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
 import type { ClientConnection } from './client-connection.ts';
@@ -29,12 +30,13 @@ export class ConnectionLifetime extends Deadline {
   /** Begins now. */
   constructor(client: ClientConnection, limits: LifetimeLimits, { clock, random, wheel }: LifetimeContext) {
     super();
-    const { maxConnectionAge: age, maxRequestsPerConnection: requests } = limits;
+    const { maxRequestsPerConnection: requests } = limits;
+    const age = connectionAge(limits, random);
     this.#client = client;
     this.#wheel = wheel;
     this.#mostRequests = requests === 0 ? Infinity : requests;
-    this.#oldAt = age === 0 ? Infinity : clock.now() + age * (1 + JITTER * (2 * random() - 1));
-    if (age === 0) return;
+    this.#oldAt = clock.now() + age;
+    if (age === Infinity) return;
     wheel.set(this, this.#oldAt);
     client.socket.once('close', () => wheel.clear(this));
   }
@@ -60,4 +62,9 @@ export class ConnectionLifetime extends Deadline {
     this.#bytesReadBefore = bytesRead;
     this.#wheel.set(this, now + QUIET_MS);
   }
+}
+
+/** @returns milliseconds; Infinity where there is no limit. */
+export function connectionAge({ maxConnectionAge: age }: LifetimeLimits, random: Random): number {
+  return age === 0 ? Infinity : age * (1 + JITTER * (2 * random() - 1));
 }

@@ -3,7 +3,7 @@
  * the upstream's side. It begins in the listener and ends once, when Node says that the answer is closed, however that
  * came about.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { GatewayError } from '../errors.ts';
 import { GrpcCall } from '../grpc/call.ts';
@@ -11,11 +11,13 @@ import { Deadline } from '../timer-wheel.ts';
 import type { PickRequest } from '../upstream/endpoint.ts';
 import { Answer, isEventStream } from './answer.ts';
 import type { ClientConnection } from './client-connection.ts';
+import type { ClientMessage, ClientRequest, ClientResponse, Transport } from './client-message.ts';
 import type { Control, ResponseHandler, UpstreamRequest } from './dispatch.ts';
 import { ExchangeTimes } from './exchange-times.ts';
 import type { Generation } from './generation.ts';
 import type { RequestHead } from './head.ts';
 import { grpcTrailers, renderGrpcProblem } from './grpc-problem.ts';
+import type { Destination } from './intake.ts';
 import { renderProblem } from './problem.ts';
 import type { DataContext } from './context.ts';
 import { clientScheme } from './forwarding.ts';
@@ -28,19 +30,12 @@ import { editAnswer, editProblem, logBug, tellEnd, type Rule } from './rule.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
 import type { Upgrade } from './upgrade.ts';
 
-/** Where a request was found to belong, by the listener. */
-export interface Destination {
-  readonly host: string;
-  readonly authority: string;
-  readonly port: number;
-  readonly path: string;
-  readonly routePath: string;
-  readonly search: string;
-}
-
 export class Exchange extends Deadline implements PickRequest, ResponseHandler {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
+  readonly req: ClientRequest;
+  readonly res: ClientResponse;
+  /** What the client sends behind the head. */
+  readonly body: Readable;
+  readonly transport: Transport;
   readonly id: string;
   readonly startedAt: number;
   readonly client: ClientConnection;
@@ -102,8 +97,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   constructor(
     context: DataContext,
-    req: IncomingMessage,
-    res: ServerResponse,
+    { req, res, body, transport }: ClientMessage,
     client: ClientConnection,
     head: RequestHead,
     destination: Destination,
@@ -116,6 +110,8 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.#context = context;
     this.req = req;
     this.res = res;
+    this.body = body;
+    this.transport = transport;
     this.client = client;
     this.head = head;
     this.method = req.method!;
@@ -130,9 +126,9 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     const { host, routePath, search } = destination;
     const scheme = clientScheme(client, head);
     this.view = new RequestView(this.method, host, routePath, search, head.visible, clientAddress, scheme);
-    this.grpc = GrpcCall.of(this.view);
+    this.grpc = GrpcCall.of(this.view, req.httpVersion);
     this.clientAddress = clientAddress;
-    this.#bytesReadBefore = client.bytesRead;
+    this.#bytesReadBefore = transport.bytesRead;
     this.#answer = new Answer(res);
   }
 
@@ -184,7 +180,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
       method: this.method,
       target: this.target,
       fields: this.head.fields,
-      body: this.#hasBody ? this.req : null,
+      body: this.#hasBody ? this.body : null,
       contentLength: this.head.contentLength,
       maxBodyBytes: rule.maxBodyBytes,
       perTryMs: rule.perTryMs,
@@ -214,9 +210,9 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   /** From here on the body is wanted, in its time. */
   awaitBody(): void {
     this.#context.wheel.set(this, this.#times.nextDue(this));
-    if (!this.client.expectsContinue) return;
+    if (!this.transport.expectsContinue) return;
     // RFC 9110 §10.1.1: only now is it known that the body is wanted.
-    this.client.expectsContinue = false;
+    this.transport.expectsContinue = false;
     this.res.writeContinue();
   }
 
@@ -307,8 +303,8 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.error ??= error;
     this.#abort(error);
     if (this.res.headersSent) {
-      if (this.grpc?.lasting === true) this.#answer.end(grpcTrailers(error));
-      else this.client.reset();
+      if (this.grpc?.endsInTrailers === true) this.#answer.end(grpcTrailers(error));
+      else this.transport.reset();
       return;
     }
     const problem = this.grpc === undefined ? renderProblem(error, this.id) : renderGrpcProblem(error, this.id);
@@ -338,7 +334,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.reply?.hijack();
     // A body that nobody will read stands between this answer and the next request: the connection ends here.
     const isUnread = this.isUploading;
-    if (isUnread || this.error?.close === true) this.client.closing = true;
+    if (isUnread || this.error?.close === true) this.transport.closing = true;
     this.#answer.sendHead(isUnread || this.#context.draining);
   }
 
@@ -353,7 +349,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   }
 
   get bytesReceived(): number {
-    return this.client.bytesRead - this.#bytesReadBefore;
+    return this.transport.bytesRead - this.#bytesReadBefore;
   }
 
   override onDue(now: number): void {
@@ -361,7 +357,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     const due = this.#times.nextDue(this);
     if (due > now) this.#context.wheel.set(this, due);
     // The client does not take what is ready for it.
-    else if (this.#answered) this.client.reset();
+    else if (this.#answered) this.transport.reset();
     else this.fail(this.#times.overdue(this, now));
   }
 

@@ -75,7 +75,7 @@ export function addForwarding(exchange: Exchange, requestIdHeader: string): void
     'forwarded',
     given?.forwarded === undefined ? element : `${given.forwarded}, ${element}`,
     'via',
-    exchange.req.httpVersion === '1.0' ? '1.0 aya' : '1.1 aya',
+    `${exchange.req.httpVersion} aya`,
     requestIdHeader,
     exchange.id,
   );

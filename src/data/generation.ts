@@ -3,6 +3,7 @@
  * never changes once built; a reload builds the next one beside it and moves a pointer. It is closed when the last
  * request that began on it has ended.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { EndpointConfig, GatewayConfig, PoolConfig } from '../config/schema.ts';
@@ -62,7 +63,8 @@ export class Generation {
     // Fastify only has to find the chain of hooks; what the client sent is in the exchange (docs/decisions/0004).
     req.url = `/${exchange.rule.hooks.length}`;
     req.method = 'GET';
-    this.#app.routing(req, res);
+    // What it needs of Node's own objects, those of an HTTP/2 stream have as well.
+    this.#app.routing(req as IncomingMessage, res as ServerResponse);
   }
 
   begin(): void {

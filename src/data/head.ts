@@ -2,10 +2,10 @@
  * Reads the head of a request in one pass over its raw fields: refuses what two parties could read differently, keeps what
  * the gateway needs, and collects what goes on to the upstream (RFC 9110 §7.6.1, RFC 9112 §3.2, §6.1).
  */
-import type { IncomingMessage } from 'node:http';
 import type { ListenerLimitsConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { dropNamed } from '../hop-by-hop.ts';
+import type { ClientRequest } from './client-message.ts';
 
 export interface RequestHead {
   /** The one Host field, or undefined. */
@@ -15,6 +15,7 @@ export interface RequestHead {
   /** What goes on, flat, in the client's order and spelling. The first pair is kept free for `host`. */
   readonly fields: string[];
   contentLength: number | undefined;
+  /** There is a body, and nobody has said how long it is. */
   chunked: boolean;
   /** It takes trailers, which gRPC insists on (RFC 9110 §10.1.4). */
   acceptsTrailers: boolean;
@@ -110,10 +111,10 @@ export class HeadReader {
    * @param trusted the peer is one of `trustedProxies`.
    * @throws GatewayError: the request is refused, and its connection closed.
    */
-  read(req: IncomingMessage, trusted: boolean): RequestHead {
+  read(req: ClientRequest, trusted: boolean): RequestHead {
     const raw = req.rawHeaders;
-    const oldVersion = req.httpVersion === '1.0';
-    if (!oldVersion && req.httpVersion !== '1.1') throw refusal('only HTTP/1.0 and HTTP/1.1 are spoken here', 505);
+    const { httpVersion } = req;
+    const oldVersion = httpVersion === '1.0';
     if (raw.length / 2 > this.#limits.fields) {
       throw refusal(`more than ${this.#limits.fields} header fields (limits.fields)`, 431);
     }
@@ -191,10 +192,12 @@ export class HeadReader {
     if (head.host === undefined && !oldVersion) throw refusal('no Host field', 400);
     if (transferEncoding !== undefined) {
       // RFC 9112 §6.1: a body whose length two parties could read differently is how requests are smuggled.
-      if (oldVersion || transferEncoding.toLowerCase() !== 'chunked' || head.contentLength !== undefined) {
+      if (httpVersion !== '1.1' || transferEncoding.toLowerCase() !== 'chunked' || head.contentLength !== undefined) {
         throw refusal('Transfer-Encoding must be exactly "chunked", without Content-Length, on HTTP/1.1', 400);
       }
       head.chunked = true;
+    } else if (httpVersion === '2.0') {
+      head.chunked = head.contentLength === undefined && !req.complete;
     }
     // Ours are added afterwards, so they stay whatever the client names.
     const named = connection !== undefined && dropNamed(head.fields, connection, OWN_PAIR);

@@ -52,11 +52,11 @@ export class HeldBody implements Control {
   }
 
   read(): void {
-    const { req, upstream } = this.#exchange;
+    const { body, upstream } = this.#exchange;
     if ((upstream.contentLength ?? 0) > this.#limit.bytes) return this.#done(bodyTooLarge(this.#limit), EMPTY);
     this.#exchange.onStart(this);
     this.#exchange.awaitBody();
-    req.on('data', this.#onData).on('end', this.#onEnd).resume();
+    body.on('data', this.#onData).on('end', this.#onEnd).resume();
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -103,9 +103,9 @@ export class HeldBody implements Control {
 
   /** Instead of refusing a body that could not be held: it goes on as a stream, from its first byte. */
   putBack(): void {
-    const { req } = this.#exchange;
-    if (this.#excess !== undefined) req.unshift(this.#excess);
-    if (this.#length > 0) req.unshift(this.#bytes.subarray(0, this.#length));
+    const { body } = this.#exchange;
+    if (this.#excess !== undefined) body.unshift(this.#excess);
+    if (this.#length > 0) body.unshift(this.#bytes.subarray(0, this.#length));
     this.release();
   }
 
@@ -124,9 +124,9 @@ export class HeldBody implements Control {
   }
 
   #stop(): void {
-    const { req } = this.#exchange;
-    req.off('data', this.#onData).off('end', this.#onEnd);
-    if (!req.readableEnded) req.pause();
+    const { body } = this.#exchange;
+    body.off('data', this.#onData).off('end', this.#onEnd);
+    if (!body.readableEnded) body.pause();
   }
 
   // --- as the exchange's control ---

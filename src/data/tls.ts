@@ -105,14 +105,17 @@ export class SecureServer {
   readonly #tickets: TicketSecrets;
   #identity: ServerIdentity;
 
-  /** @param handshakeMs for one handshake; who takes longer is closed. */
+  /**
+   * @param handshakeMs for one handshake; who takes longer is closed.
+   * @param protocols what may be spoken behind it, preferred first.
+   */
   constructor(
     options: http.ServerOptions,
     { clientAuth }: ListenerTlsConfig,
     identity: ServerIdentity,
     { tickets, clock }: Pick<DataContext, 'tickets' | 'clock'>,
     handshakeMs: number,
-    onRequest: http.RequestListener,
+    protocols: string[],
   ) {
     this.#identity = identity;
     this.#tickets = tickets;
@@ -120,13 +123,13 @@ export class SecureServer {
       ...options,
       ...identity.fallback,
       handshakeTimeout: handshakeMs,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: protocols,
       requestCert: clientAuth !== 'none',
       rejectUnauthorized: clientAuth === 'require',
       // Never throws: what is thrown here ends the process (CVE-2026-21637).
       SNICallback: (name, done) => done(null, contextFor(this.#identity, name)),
     };
-    this.server = https.createServer(secure, onRequest);
+    this.server = https.createServer(secure);
     sealTickets(this.server, identity.scope, tickets);
     staple(this.server, () => this.#identity.staples, clock.wall);
   }

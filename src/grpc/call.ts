@@ -30,16 +30,20 @@ export class GrpcCall {
   lasting = false;
   /** Of the latest try's answer. */
   status: number | undefined;
+  /** The latest try is answered as gRPC. */
+  #isAnswered = false;
   readonly #timeout: string | undefined;
+  readonly #isHttp2: boolean;
 
   /** @returns undefined when the request is none. */
-  static of(request: CallRequest): GrpcCall | undefined {
+  static of(request: CallRequest, httpVersion: string): GrpcCall | undefined {
     if (request.method !== 'POST' || !isGrpc(request.header('content-type'))) return undefined;
-    return new GrpcCall(request.header('grpc-timeout'));
+    return new GrpcCall(request.header('grpc-timeout'), httpVersion === '2.0');
   }
 
-  private constructor(timeout: string | undefined) {
+  private constructor(timeout: string | undefined, isHttp2: boolean) {
     this.#timeout = timeout;
+    this.#isHttp2 = isHttp2;
   }
 
   /** Its route is known. @param fields that go to the upstream: it learns of a shorter time than the caller's. @throws GatewayError */
@@ -59,10 +63,8 @@ export class GrpcCall {
 
   onHead(fields: readonly string[]): void {
     this.status = readGrpcStatus(fields);
-    for (let at = 0; at < fields.length; at += 2) {
-      if (fields[at]!.length === 12 && fields[at]!.toLowerCase() === 'content-type')
-        this.lasting ||= isGrpc(fields[at + 1]);
-    }
+    this.#isAnswered = isGrpc(contentType(fields));
+    this.lasting ||= this.#isAnswered;
   }
 
   onTrailers(trailers: readonly string[] | undefined): void {
@@ -76,9 +78,21 @@ export class GrpcCall {
 
   // --- its end ---
 
+  /** What has begun can still end with a status. Any other answer, and what HTTP/1.1 has announced, can only be cut. */
+  get endsInTrailers(): boolean {
+    return this.#isAnswered && this.#isHttp2;
+  }
+
   /** How the caller sees the end. Without a status in the answer it makes one of its own from what HTTP says. */
   outcome(error: GatewayError | undefined, clientLeft: boolean): number {
     if (error !== undefined) return grpcCodeOf(error);
     return this.status ?? codeOf(clientLeft ? 'CANCELLED' : 'UNKNOWN');
   }
+}
+
+function contentType(fields: readonly string[]): string | undefined {
+  for (let at = 0; at < fields.length; at += 2) {
+    if (fields[at]!.length === 12 && fields[at]!.toLowerCase() === 'content-type') return fields[at + 1];
+  }
+  return undefined;
 }

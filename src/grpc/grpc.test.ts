@@ -87,7 +87,7 @@ describe('statuses', () => {
 
 describe('a call', () => {
   const request = (fields: Record<string, string>, method = 'POST') =>
-    GrpcCall.of({ method, header: (name) => fields[name] });
+    GrpcCall.of({ method, header: (name) => fields[name] }, '2.0');
   const call = (timeout?: string) =>
     request({ 'content-type': 'application/grpc', ...(timeout === undefined ? {} : { 'grpc-timeout': timeout }) })!;
   const route = { name: 'orders', grpc: false, totalMs: 0 };
@@ -128,6 +128,17 @@ describe('a call', () => {
     const routed = call();
     routed.begin({ ...route, grpc: true }, []);
     expect(routed.lasting).toBe(true);
+  });
+
+  test('that has begun can end with a status only where the answer is gRPC', () => {
+    const one = call();
+    one.onHead(['Content-Type', 'text/html']);
+    expect(one.endsInTrailers).toBe(false);
+    one.onHead(['Content-Type', 'application/grpc']);
+    expect(one.endsInTrailers).toBe(true);
+    const old = GrpcCall.of({ method: 'POST', header: () => 'application/grpc' }, '1.1')!;
+    old.onHead(['content-type', 'application/grpc', 'content-length', '9']);
+    expect(old.endsInTrailers).toBe(false);
   });
 
   test('ends as the trailers say, or the head of an answer without a body', () => {

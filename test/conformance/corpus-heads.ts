@@ -103,7 +103,7 @@ export const REQUEST_LINE: Case[] = [
     'http/1.1 in lower case': head('GET /t http/1.1', HOST),
     'no version': head('GET /t ', HOST),
     'HTTPS/1.1': head('GET /t HTTPS/1.1', HOST),
-    'the HTTP/2 preface': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+    'almost the HTTP/2 preface': 'PRI * HTTP/2.0\r\n\r\nXM\r\n\r\n',
   }),
   ...all(refused(400, 405, 501), {
     CONNECT: head('CONNECT any.test:443 HTTP/1.1', HOST),

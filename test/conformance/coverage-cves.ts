@@ -42,7 +42,7 @@ const NODE: readonly Row[] = [
   held('CVE-2021-22960, 2024-22019', 'chunk extensions', bytes('a chunk extension of 64 KiB')),
   held('CVE-2023-30589', 'bare CR', bytes('bare CR in a value', 'bare CR after a field')),
   held('CVE-2025-23167', 'CR before the end of the head', bytes('CR before the end of the head')),
-  none('CVE-2023-44487', 'rapid reset', NO_HTTP2, bytes('the HTTP/2 preface')),
+  none('CVE-2023-44487', 'rapid reset', NO_HTTP2, bytes('almost the HTTP/2 preface')),
   none('CVE-2024-27983', 'CONTINUATION', NO_HTTP2),
   none('CVE-2025-23085', 'no GOAWAY', NO_HTTP2),
   none('CVE-2025-59465', 'malformed HEADERS', NO_HTTP2),

@@ -64,7 +64,7 @@ export const FAULTS: readonly Row[] = [
   held('F10', 'control bytes', bytes('a NUL in a value', 'a DEL in a value', 'a non-ASCII byte in a name')),
   held('F11', 'Host', bytes('two hosts', 'a host with userinfo', 'a host with a bad port', 'a host with a zone')),
   held('F12', 'absolute targets', fields('an absolute target decides the host, whatever the Host field says')),
-  held('F13', 'versions', bytes('HTTP/0.9', 'HTTP/2.0', 'HTTP/1.32', 'the HTTP/2 preface')),
+  held('F13', 'versions', bytes('HTTP/0.9', 'HTTP/2.0', 'HTTP/1.32', 'almost the HTTP/2 preface')),
   held('F14', 'methods', bytes('CONNECT', 'an unknown method'), fields('echoes nothing and is not forwarded')),
   held('F15', 'bodies that are requests', bytes('HEAD whose body is a request')),
   held(

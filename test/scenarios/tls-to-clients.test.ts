@@ -118,7 +118,7 @@ describe.skipIf(!hasOpenssl(FILE))('TLS', () => {
     });
 
     it.each([
-      ['only HTTP/2', {}, { ALPNProtocols: ['h2'] }],
+      ['only a protocol that we do not', {}, { ALPNProtocols: ['spdy/3.1'] }],
       ['only ciphers without forward secrecy', {}, { maxVersion: 'TLSv1.2', ciphers: 'AES128-GCM-SHA256' }],
       ['only ciphers of CBC', {}, { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' }],
       ['only TLS 1.1', {}, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }],

@@ -222,13 +222,4 @@ describe('what was matched is what is sent', () => {
       expect(twice).toEqual(once);
     }
   });
-
-  it('a target as long as the limit is read in bounded time', () => {
-    for (const piece of ['/a', '/../', '%61', '%2F', ';', '/.', '%25', '%C3%A9', '..;/']) {
-      const raw = `/${piece.repeat(Math.floor(8_000 / piece.length))}`;
-      const started = performance.now();
-      refusalOf(raw);
-      expect(performance.now() - started).toBeLessThan(20);
-    }
-  });
 });

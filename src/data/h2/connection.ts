@@ -1,0 +1,144 @@
+/**
+ * One connection that speaks HTTP/2: how long it may serve and be idle, and how often its requests may end badly. It is
+ * left in two steps (RFC 9113 §6.8): the client hears that it should go elsewhere, and only a round trip later which of its
+ * requests were the last, so that none is lost on the way.
+ */
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Http2Config, ListenerLimitsConfig } from '../../config/schema.ts';
+import { Deadline } from '../../timer-wheel.ts';
+import type { ClientConnection } from '../client-connection.ts';
+import { connectionAge } from '../connection-lifetime.ts';
+import type { DataContext } from '../context.ts';
+import type { Http2Response } from './response.ts';
+
+const { NGHTTP2_NO_ERROR, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
+
+/** "No stream is the last yet." */
+const ANY_STREAM = 2 ** 31 - 1;
+/** What a client that is told to go may take to hear of it. */
+const ROUND_TRIP_MS = 1_000;
+/** In which resets are counted. */
+const RESET_WINDOW_MS = 30_000;
+
+const CONNECTION = Symbol('aya.connection');
+type Marked = Record<typeof CONNECTION, Http2Connection | undefined>;
+
+export class Http2Connection extends Deadline {
+  readonly client: ClientConnection;
+  readonly #session: ServerHttp2Session;
+  readonly #limits: ListenerLimitsConfig;
+  readonly #context: DataContext;
+  readonly #mostResets: number;
+  /** On the clock's scale. */
+  readonly #oldAt: number;
+  /** The client has begun to speak. */
+  #greeted = false;
+  #quietSince: number;
+  #requests = 0;
+  #open = 0;
+  #resets = 0;
+  #resetsSince: number;
+  #leaving: 'no' | 'told' | 'gone' = 'no';
+
+  constructor(
+    client: ClientConnection,
+    session: ServerHttp2Session,
+    limits: ListenerLimitsConfig,
+    { connectionWindow, maxResets }: Http2Config,
+    context: DataContext,
+  ) {
+    super();
+    this.client = client;
+    this.#session = session;
+    this.#limits = limits;
+    this.#context = context;
+    this.#mostResets = maxResets;
+    const now = context.clock.now();
+    this.#quietSince = now;
+    this.#resetsSince = now;
+    this.#oldAt = now + connectionAge(limits, context.random);
+    (session as unknown as Marked)[CONNECTION] = this;
+    session.setLocalWindowSize(connectionWindow);
+    session.on('error', ignore);
+    session.once('remoteSettings', () => {
+      this.#greeted = true;
+    });
+    session.once('close', () => context.wheel.clear(this));
+    this.#watch();
+  }
+
+  static of(session: object): Http2Connection | undefined {
+    return (session as Marked)[CONNECTION];
+  }
+
+  /** @returns whether the request is still wanted. */
+  begin(stream: ServerHttp2Stream, res: Http2Response, now: number): boolean {
+    this.#requests++;
+    if (stream.destroyed || stream.closed) {
+      this.#countReset(now);
+      return false;
+    }
+    this.#open++;
+    stream.once('close', () => this.#onClose(stream, res));
+    const { maxRequestsPerConnection: most } = this.#limits;
+    if (this.#context.draining || (most > 0 && this.#requests >= most)) this.leave();
+    return true;
+  }
+
+  /** Takes no further requests; those under way end first. */
+  leave(): void {
+    if (this.#leaving !== 'no' || this.#session.closed) return;
+    this.#leaving = 'told';
+    this.#session.goaway(NGHTTP2_NO_ERROR, ANY_STREAM);
+    // Its answer comes behind all that the client sent before it knew.
+    this.#session.ping(() => this.#close());
+    this.#context.wheel.set(this, this.#context.clock.now() + ROUND_TRIP_MS);
+  }
+
+  #close(): void {
+    if (this.#leaving === 'gone' || this.#session.destroyed) return;
+    this.#leaving = 'gone';
+    this.#context.wheel.clear(this);
+    this.#session.close();
+  }
+
+  #onClose(stream: ServerHttp2Stream, res: Http2Response): void {
+    const now = this.#context.clock.now();
+    this.#open--;
+    this.#quietSince = now;
+    if (this.#open === 0 && this.#leaving === 'no') this.#watch();
+    if (stream.rstCode !== NGHTTP2_NO_ERROR && !res.isReset) this.#countReset(now);
+  }
+
+  /** A request costs the client nothing that it takes back at once, or that we have to (CVE-2023-44487, CVE-2025-8671). */
+  #countReset(now: number): void {
+    if (now - this.#resetsSince > RESET_WINDOW_MS) {
+      this.#resetsSince = now;
+      this.#resets = 0;
+    }
+    if (++this.#resets <= this.#mostResets || this.#session.destroyed) return;
+    this.#session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  // --- time ---
+
+  get #due(): number {
+    if (this.#open > 0) return this.#oldAt;
+    const { keepAlive, headersTimeout } = this.#limits;
+    return Math.min(this.#oldAt, this.#quietSince + (this.#greeted ? keepAlive : headersTimeout));
+  }
+
+  #watch(): void {
+    const due = this.#due;
+    if (due < Infinity) this.#context.wheel.set(this, due);
+  }
+
+  override onDue(now: number): void {
+    if (this.#leaving === 'told') return this.#close();
+    if (!this.#greeted && this.#due <= now) return this.#session.destroy();
+    if (this.#due <= now) this.leave();
+    else this.#watch();
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,80 @@
+/** The head of a request that came as an HTTP/2 stream, in the shape of one that came by HTTP/1.1 (RFC 9113 §8.3.1). */
+import { METHODS } from 'node:http';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { ClientRequest } from '../client-message.ts';
+import { unreadable } from '../intake.ts';
+
+const COLON = 0x3a;
+const SLASH = 0x2f;
+
+/** What HTTP/1.1 clients can send, and no more: upstreams may speak that alone. */
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
+
+export class Http2Request implements ClientRequest {
+  readonly httpVersion = '2.0';
+  readonly httpVersionMajor = 2;
+  readonly httpVersionMinor = 0;
+  /** As Node has made them; Fastify looks here. */
+  readonly headers: IncomingHttpHeaders;
+  method: string;
+  url: string;
+  /** Without pseudo fields; `host` is first, for `:authority`. */
+  readonly rawHeaders: string[];
+  readonly #stream: ServerHttp2Stream;
+
+  /**
+   * @param raw flat. What RFC 9113 §8 forbids in it, Node has refused: other pseudo fields, upper case, fields that
+   *   are for one connection alone, bytes that end a line.
+   * @throws GatewayError for what is left to refuse.
+   */
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]) {
+    this.#stream = stream;
+    this.headers = headers;
+    this.method = '';
+    this.url = '';
+    this.rawHeaders = ['host', ''];
+    let authority: string | undefined;
+    let cookieAt = 0;
+    for (let at = 0; at < raw.length; at += 2) {
+      const name = raw[at]!;
+      const value = raw[at + 1]!;
+      if (name.charCodeAt(0) === COLON) {
+        if (name === ':method') this.method = value;
+        else if (name === ':path') this.url = value;
+        else if (name === ':authority') authority = sameHost(authority, value);
+        else if (name === ':scheme' && value !== 'http' && value !== 'https') throw unreadable('unknown :scheme', 400);
+      } else if (name === 'host') {
+        authority = sameHost(authority, value);
+      } else if (name === 'cookie' && cookieAt > 0) {
+        // RFC 9113 §8.2.3: pieces of one field.
+        this.rawHeaders[cookieAt] += `; ${value}`;
+      } else {
+        this.rawHeaders.push(name, value);
+        if (name === 'cookie') cookieAt = this.rawHeaders.length - 1;
+      }
+    }
+    if (authority === undefined) throw unreadable('neither :authority nor Host', 400);
+    this.rawHeaders[1] = authority;
+    if (this.method === 'CONNECT') throw unreadable('CONNECT is not supported', 405);
+    if (!KNOWN_METHODS.has(this.method)) throw unreadable('unknown method', 501);
+    const isPath = this.url.charCodeAt(0) === SLASH || (this.url === '*' && this.method === 'OPTIONS');
+    if (!isPath) throw unreadable(':path is not a path', 400);
+  }
+
+  get complete(): boolean {
+    return this.#stream.endAfterHeaders || this.#stream.readableEnded;
+  }
+
+  get socket(): Socket {
+    return this.#stream.session?.socket as Socket;
+  }
+}
+
+/** Two parties could read two different hosts in one request. */
+function sameHost(known: string | undefined, value: string): string {
+  if (known !== undefined && known.toLowerCase() !== value.toLowerCase()) {
+    throw unreadable('Host and :authority name different hosts', 400);
+  }
+  return known ?? value;
+}
