@@ -154,7 +154,10 @@ export class Session extends Deadline {
   /** Only a peer that has sent its SETTINGS is known to speak HTTP/2, and how much it takes: nothing is sent before. */
   readonly #onSettings = ({ maxConcurrentStreams = Infinity }: http2.Settings): void => {
     if (this.#state === 'closed') return;
-    if (++this.#settingsSeen > MOST_SETTINGS) return this.#http2.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+    if (++this.#settingsSeen > MOST_SETTINGS) {
+      this.#http2.destroy(new Error('SETTINGS without end'), NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
     this.#takes = maxConcurrentStreams;
     this.#owner.onSettings(maxConcurrentStreams);
     if (this.#state === 'opening') {

@@ -35,6 +35,8 @@ export class Stream implements Carrier, UploadOwner {
   #status = 0;
   #interim = 0;
   #trailers: string[] | undefined;
+  /** Why Node ended the stream, where nobody reset it. */
+  #cause: Error | undefined;
   /** The peer has ended the stream, and so the answer is whole. */
   #ended = false;
 
@@ -69,7 +71,7 @@ export class Stream implements Carrier, UploadOwner {
     stream.on('response', onResponse);
     stream.on('trailers', onTrailers);
     stream.on('end', onEnd);
-    stream.on('error', ignore);
+    stream.on('error', onError);
     stream.on('close', onClose);
   }
 
@@ -120,6 +122,7 @@ export class Stream implements Carrier, UploadOwner {
     if (this.#call === null) return;
     if (!(status >= 200 && status <= 599)) return this.#failWith(`status ${status}`);
     this.#status = status;
+    this.#body?.forget();
     this.#call.onHead(status, without(raw, HOP_BY_HOP));
     if (isWhole) {
       this.#stream.resume();
@@ -143,6 +146,10 @@ export class Stream implements Carrier, UploadOwner {
     if (this.#ended && this.#status !== 0) this.#complete();
   }
 
+  onError(error: NodeJS.ErrnoException): void {
+    if (error.code !== 'ERR_HTTP2_STREAM_ERROR') this.#cause = error;
+  }
+
   /** However it came about. */
   onClose(): void {
     if (this.#call === null) return;
@@ -156,7 +163,7 @@ export class Stream implements Carrier, UploadOwner {
     const { rstCode } = this.#stream;
     const isUntouched = this.#status === 0 && this.#interim === 0;
     if (!isUntouched || (rstCode !== NGHTTP2_REFUSED_STREAM && !this.#session.isUnprocessed(id))) {
-      this.#fail(brokenStream(this.#session.url, this.#status !== 0, rstCode, this.#session.cause));
+      this.#fail(brokenStream(this.#session.url, this.#status !== 0, rstCode, this.#session.cause ?? this.#cause));
       return;
     }
     this.#refused(this.#session.isUnprocessed(id));
@@ -170,6 +177,7 @@ export class Stream implements Carrier, UploadOwner {
 
   /** RFC 9113 §8.7: it was not processed. @param isLeaving because the session ends; else the peer has too much to do. */
   #refused(isLeaving: boolean): void {
+    this.#body?.putBack();
     const call = this.#letGo();
     if (call === null) return;
     call.carrier = null;
@@ -277,5 +285,8 @@ function onClose(this: NodeStream): void {
   this[CARRIED].onClose();
 }
 
-/** What an error says is known from how the stream closes; without this listener it would end the process. */
+function onError(this: NodeStream, error: Error): void {
+  this[CARRIED].onError(error);
+}
+
 function ignore(): void {}
