@@ -158,7 +158,7 @@ describe('an endpoint that breaks', () => {
       },
     ],
     [
-      'http_response_header_section_size',
+      'connection_terminated',
       'a bomb: one large field, remembered and said again and again',
       ({ send }, stream) => {
         const remembered = Buffer.concat([Buffer.from([0x40]), block('x-bomb', 'x'.repeat(3900)).subarray(1)]);

@@ -7,7 +7,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { Deadline } from '../../timer-wheel.ts';
 import type { GatewayError } from '../../errors.ts';
-import type { Call } from '../call.ts';
+import type { Call, ResponseLimits } from '../call.ts';
 import { connectFault, connectTimeout, notHttp2, refusedAlpn } from '../faults.ts';
 import type { Sessions } from './sessions.ts';
 import { Stream } from './stream.ts';
@@ -19,6 +19,11 @@ const SESSION_WINDOW = 1024 * 1024;
 const MOST_SENT_HEAD_BYTES = 1024 * 1024;
 /** Node's own bound is 10 MB for all streams together; what they hold is bounded by their windows. */
 const MOST_MEMORY_MB = 256;
+/**
+ * Of a head over this many times its limits, nothing is kept and the stream is reset. Below, the answer is refused by us,
+ * who can say why: a reset of Node's own looks like one of the peer's.
+ */
+const HEADS_BEYOND = 4;
 /** Honest peers send one or two. */
 const MOST_SETTINGS = 100;
 /**
@@ -76,6 +81,10 @@ export class Session extends Deadline {
     return this.#owner.url;
   }
 
+  get limits(): ResponseLimits {
+    return this.#owner.limits;
+  }
+
   /** Why it broke, once it has. */
   get cause(): Error | undefined {
     return this.#cause;
@@ -115,15 +124,19 @@ export class Session extends Deadline {
   // --- opening ---
 
   #options(socket: net.Socket): ClientOptions {
-    const { fields, headBytes } = this.#owner.limits;
+    const { limits } = this.#owner;
     return {
       createConnection: () => socket,
       // A client may send a field twice that should stand once: the endpoint judges that, as over HTTP/1.1.
       strictSingleValueFields: false,
-      maxHeaderListPairs: fields + 1,
+      maxHeaderListPairs: limits.fields * HEADS_BEYOND,
       maxSendHeaderBlockLength: MOST_SENT_HEAD_BYTES,
       maxSessionMemory: MOST_MEMORY_MB,
-      settings: { enablePush: false, initialWindowSize: STREAM_WINDOW, maxHeaderListSize: headBytes },
+      settings: {
+        enablePush: false,
+        initialWindowSize: STREAM_WINDOW,
+        maxHeaderListSize: limits.headBytes * HEADS_BEYOND,
+      },
     };
   }
 

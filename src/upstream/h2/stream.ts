@@ -115,15 +115,18 @@ export class Stream implements Carrier, UploadOwner {
   onInformation(status: number, raw: readonly string[]): void {
     if (this.#call === null) return;
     if (++this.#interim > MAX_INTERIM) return this.#failWith('too many interim answers');
-    if (status !== 100) this.#call.onInformation(status, without(raw, HOP_BY_HOP));
+    const fields = this.#fieldsOf(raw, HOP_BY_HOP);
+    if (status !== 100 && fields !== undefined) this.#call.onInformation(status, fields);
   }
 
   onResponse(status: number, raw: readonly string[], isWhole: boolean): void {
     if (this.#call === null) return;
     if (!(status >= 200 && status <= 599)) return this.#failWith(`status ${status}`);
+    const fields = this.#fieldsOf(raw, HOP_BY_HOP);
+    if (fields === undefined) return;
     this.#status = status;
     this.#body?.forget();
-    this.#call.onHead(status, without(raw, HOP_BY_HOP));
+    this.#call.onHead(status, fields);
     if (isWhole) {
       this.#stream.resume();
       this.#complete();
@@ -138,8 +141,25 @@ export class Stream implements Carrier, UploadOwner {
   }
 
   onTrailers(raw: readonly string[]): void {
-    const trailers = without(raw, FORBIDDEN_TRAILERS);
-    if (trailers.length > 0) this.#trailers = trailers;
+    const trailers = this.#fieldsOf(raw, FORBIDDEN_TRAILERS);
+    if (trailers !== undefined && trailers.length > 0) this.#trailers = trailers;
+  }
+
+  /** @param raw flat, as Node read it. @returns undefined when there is too much of it; the call has then failed. */
+  #fieldsOf(raw: readonly string[], dropped: ReadonlySet<string>): string[] | undefined {
+    const { headBytes, fields: most } = this.#session.limits;
+    const fields: string[] = [];
+    let bytes = 0;
+    for (let at = 0; at < raw.length; at += 2) {
+      const name = raw[at]!;
+      const value = raw[at + 1]!;
+      // As it would stand in HTTP/1.1, so that a limit means the same.
+      bytes += name.length + value.length + 4;
+      if (name.charCodeAt(0) !== COLON && !dropped.has(name)) fields.push(name, value);
+    }
+    if (bytes <= headBytes && raw.length / 2 <= most + 1) return fields;
+    this.#fail(badAnswer(this.#session.url, new ResponseFault('headTooLarge', 'head or trailers too large')));
+    return undefined;
   }
 
   onEnd(): void {
@@ -238,16 +258,6 @@ function lengthOf({ body, contentLength, method }: UpstreamRequest): number | un
 /** Whether the body can still be sent from its first byte. */
 function isUnread({ body }: UpstreamRequest): boolean {
   return body === null || Buffer.isBuffer(body) || (!body.readableDidRead && !body.destroyed);
-}
-
-/** @param raw flat, as Node read it: names are in lower case, pseudo-fields first. */
-function without(raw: readonly string[], dropped: ReadonlySet<string>): string[] {
-  const fields: string[] = [];
-  for (let at = 0; at < raw.length; at += 2) {
-    const name = raw[at]!;
-    if (name.charCodeAt(0) !== COLON && !dropped.has(name)) fields.push(name, raw[at + 1]!);
-  }
-  return fields;
 }
 
 const COLON = 58;
