@@ -15,6 +15,8 @@ import { Stream } from './stream.ts';
 /** What may be on its way to us, of one answer and of all: with 64 KiB, distance would set the speed of a download. */
 const STREAM_WINDOW = 256 * 1024;
 const SESSION_WINDOW = 1024 * 1024;
+/** As much as is read at once: fewer and larger pieces of a download. */
+const FRAME_BYTES = 64 * 1024;
 /** Above the largest head that a listener takes (limits of the peer are its own to say): one too large for Node ends the session. */
 const MOST_SENT_HEAD_BYTES = 1024 * 1024;
 /** Node's own bound is 10 MB for all streams together; what they hold is bounded by their windows. */
@@ -134,6 +136,7 @@ export class Session extends Deadline {
       maxSessionMemory: MOST_MEMORY_MB,
       settings: {
         enablePush: false,
+        maxFrameSize: FRAME_BYTES,
         initialWindowSize: STREAM_WINDOW,
         maxHeaderListSize: limits.headBytes * HEADS_BEYOND,
       },
