@@ -54,13 +54,6 @@ export function brokenStream(url: string, started: boolean, code: number, cause:
   if (started) {
     return new GatewayError('http_response_incomplete', `${url}: stream ended inside the answer (${how})`, options);
   }
-  // Ours, for a head over the limits: Node says so by resetting the stream. Or the endpoint's, for one of a request.
-  if (cause === undefined && code === constants.NGHTTP2_ENHANCE_YOUR_CALM) {
-    return new GatewayError(
-      'http_response_header_section_size',
-      `${url}: head too large, of the answer or the request`,
-    );
-  }
   const isProtocol =
     code === constants.NGHTTP2_PROTOCOL_ERROR ||
     (cause as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR';

@@ -7,7 +7,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { Deadline } from '../../timer-wheel.ts';
 import type { GatewayError } from '../../errors.ts';
-import type { Call } from '../call.ts';
+import type { Call, ResponseLimits } from '../call.ts';
 import { connectFault, connectTimeout, notHttp2, refusedAlpn } from '../faults.ts';
 import type { Sessions } from './sessions.ts';
 import { Stream } from './stream.ts';
@@ -15,10 +15,17 @@ import { Stream } from './stream.ts';
 /** What may be on its way to us, of one answer and of all: with 64 KiB, distance would set the speed of a download. */
 const STREAM_WINDOW = 256 * 1024;
 const SESSION_WINDOW = 1024 * 1024;
+/** As much as is read at once: fewer and larger pieces of a download. */
+const FRAME_BYTES = 64 * 1024;
 /** Above the largest head that a listener takes (limits of the peer are its own to say): one too large for Node ends the session. */
 const MOST_SENT_HEAD_BYTES = 1024 * 1024;
 /** Node's own bound is 10 MB for all streams together; what they hold is bounded by their windows. */
 const MOST_MEMORY_MB = 256;
+/**
+ * Of a head over this many times its limits, nothing is kept and the stream is reset. Below, the answer is refused by us,
+ * who can say why: a reset of Node's own looks like one of the peer's.
+ */
+const HEADS_BEYOND = 4;
 /** Honest peers send one or two. */
 const MOST_SETTINGS = 100;
 /**
@@ -76,6 +83,10 @@ export class Session extends Deadline {
     return this.#owner.url;
   }
 
+  get limits(): ResponseLimits {
+    return this.#owner.limits;
+  }
+
   /** Why it broke, once it has. */
   get cause(): Error | undefined {
     return this.#cause;
@@ -115,15 +126,20 @@ export class Session extends Deadline {
   // --- opening ---
 
   #options(socket: net.Socket): ClientOptions {
-    const { fields, headBytes } = this.#owner.limits;
+    const { limits } = this.#owner;
     return {
       createConnection: () => socket,
       // A client may send a field twice that should stand once: the endpoint judges that, as over HTTP/1.1.
       strictSingleValueFields: false,
-      maxHeaderListPairs: fields + 1,
+      maxHeaderListPairs: limits.fields * HEADS_BEYOND,
       maxSendHeaderBlockLength: MOST_SENT_HEAD_BYTES,
       maxSessionMemory: MOST_MEMORY_MB,
-      settings: { enablePush: false, initialWindowSize: STREAM_WINDOW, maxHeaderListSize: headBytes },
+      settings: {
+        enablePush: false,
+        maxFrameSize: FRAME_BYTES,
+        initialWindowSize: STREAM_WINDOW,
+        maxHeaderListSize: limits.headBytes * HEADS_BEYOND,
+      },
     };
   }
 
@@ -154,7 +170,10 @@ export class Session extends Deadline {
   /** Only a peer that has sent its SETTINGS is known to speak HTTP/2, and how much it takes: nothing is sent before. */
   readonly #onSettings = ({ maxConcurrentStreams = Infinity }: http2.Settings): void => {
     if (this.#state === 'closed') return;
-    if (++this.#settingsSeen > MOST_SETTINGS) return this.#http2.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+    if (++this.#settingsSeen > MOST_SETTINGS) {
+      this.#http2.destroy(new Error('SETTINGS without end'), NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
     this.#takes = maxConcurrentStreams;
     this.#owner.onSettings(maxConcurrentStreams);
     if (this.#state === 'opening') {

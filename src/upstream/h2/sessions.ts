@@ -20,6 +20,8 @@ import { Session } from './session.ts';
 
 /** What a peer is thought to take at once before its first SETTINGS: the least that RFC 9113 §6.5.2 recommends. */
 const FIRST_EXPECTED = 100;
+/** Of one call, lest it go round for ever. Under load, what nginx refuses at its `keepalive_requests` may meet the next such end. */
+const MOST_MOVES = 5;
 
 export class Sessions implements EndpointConnections {
   readonly url: string;
@@ -40,8 +42,7 @@ export class Sessions implements EndpointConnections {
   /** Those that only finish what they carry. */
   readonly #leaving = new Set<Session>();
   readonly #waiting: Call[] = [];
-  /** A call is given to a further session once, lest it go round for ever. */
-  readonly #moved = new WeakSet<Call>();
+  readonly #moves = new WeakMap<Call, number>();
   readonly #upgrades: EndpointConnections;
   #opening = 0;
   #expected = FIRST_EXPECTED;
@@ -99,8 +100,9 @@ export class Sessions implements EndpointConnections {
 
   /** The peer has not processed what it was given, and takes no more: another session may carry it. @returns whether one does. */
   move(call: Call): boolean {
-    if (this.#moved.has(call)) return false;
-    this.#moved.add(call);
+    const moves = this.#moves.get(call) ?? 0;
+    if (moves >= MOST_MOVES) return false;
+    this.#moves.set(call, moves + 1);
     this.start(call);
     return true;
   }

@@ -35,6 +35,8 @@ export class Stream implements Carrier, UploadOwner {
   #status = 0;
   #interim = 0;
   #trailers: string[] | undefined;
+  /** Why Node ended the stream, where nobody reset it. */
+  #cause: Error | undefined;
   /** The peer has ended the stream, and so the answer is whole. */
   #ended = false;
 
@@ -69,7 +71,7 @@ export class Stream implements Carrier, UploadOwner {
     stream.on('response', onResponse);
     stream.on('trailers', onTrailers);
     stream.on('end', onEnd);
-    stream.on('error', ignore);
+    stream.on('error', onError);
     stream.on('close', onClose);
   }
 
@@ -113,14 +115,18 @@ export class Stream implements Carrier, UploadOwner {
   onInformation(status: number, raw: readonly string[]): void {
     if (this.#call === null) return;
     if (++this.#interim > MAX_INTERIM) return this.#failWith('too many interim answers');
-    if (status !== 100) this.#call.onInformation(status, without(raw, HOP_BY_HOP));
+    const fields = this.#fieldsOf(raw, HOP_BY_HOP);
+    if (status !== 100 && fields !== undefined) this.#call.onInformation(status, fields);
   }
 
   onResponse(status: number, raw: readonly string[], isWhole: boolean): void {
     if (this.#call === null) return;
     if (!(status >= 200 && status <= 599)) return this.#failWith(`status ${status}`);
+    const fields = this.#fieldsOf(raw, HOP_BY_HOP);
+    if (fields === undefined) return;
     this.#status = status;
-    this.#call.onHead(status, without(raw, HOP_BY_HOP));
+    this.#body?.forget();
+    this.#call.onHead(status, fields);
     if (isWhole) {
       this.#stream.resume();
       this.#complete();
@@ -135,12 +141,33 @@ export class Stream implements Carrier, UploadOwner {
   }
 
   onTrailers(raw: readonly string[]): void {
-    const trailers = without(raw, FORBIDDEN_TRAILERS);
-    if (trailers.length > 0) this.#trailers = trailers;
+    const trailers = this.#fieldsOf(raw, FORBIDDEN_TRAILERS);
+    if (trailers !== undefined && trailers.length > 0) this.#trailers = trailers;
+  }
+
+  /** @param raw flat, as Node read it. @returns undefined when there is too much of it; the call has then failed. */
+  #fieldsOf(raw: readonly string[], dropped: ReadonlySet<string>): string[] | undefined {
+    const { headBytes, fields: most } = this.#session.limits;
+    const fields: string[] = [];
+    let bytes = 0;
+    for (let at = 0; at < raw.length; at += 2) {
+      const name = raw[at]!;
+      const value = raw[at + 1]!;
+      // As it would stand in HTTP/1.1, so that a limit means the same.
+      bytes += name.length + value.length + 4;
+      if (name.charCodeAt(0) !== COLON && !dropped.has(name)) fields.push(name, value);
+    }
+    if (bytes <= headBytes && raw.length / 2 <= most + 1) return fields;
+    this.#fail(badAnswer(this.#session.url, new ResponseFault('headTooLarge', 'head or trailers too large')));
+    return undefined;
   }
 
   onEnd(): void {
     if (this.#ended && this.#status !== 0) this.#complete();
+  }
+
+  onError(error: NodeJS.ErrnoException): void {
+    if (error.code !== 'ERR_HTTP2_STREAM_ERROR') this.#cause = error;
   }
 
   /** However it came about. */
@@ -156,7 +183,7 @@ export class Stream implements Carrier, UploadOwner {
     const { rstCode } = this.#stream;
     const isUntouched = this.#status === 0 && this.#interim === 0;
     if (!isUntouched || (rstCode !== NGHTTP2_REFUSED_STREAM && !this.#session.isUnprocessed(id))) {
-      this.#fail(brokenStream(this.#session.url, this.#status !== 0, rstCode, this.#session.cause));
+      this.#fail(brokenStream(this.#session.url, this.#status !== 0, rstCode, this.#session.cause ?? this.#cause));
       return;
     }
     this.#refused(this.#session.isUnprocessed(id));
@@ -170,6 +197,7 @@ export class Stream implements Carrier, UploadOwner {
 
   /** RFC 9113 §8.7: it was not processed. @param isLeaving because the session ends; else the peer has too much to do. */
   #refused(isLeaving: boolean): void {
+    this.#body?.putBack();
     const call = this.#letGo();
     if (call === null) return;
     call.carrier = null;
@@ -232,16 +260,6 @@ function isUnread({ body }: UpstreamRequest): boolean {
   return body === null || Buffer.isBuffer(body) || (!body.readableDidRead && !body.destroyed);
 }
 
-/** @param raw flat, as Node read it: names are in lower case, pseudo-fields first. */
-function without(raw: readonly string[], dropped: ReadonlySet<string>): string[] {
-  const fields: string[] = [];
-  for (let at = 0; at < raw.length; at += 2) {
-    const name = raw[at]!;
-    if (name.charCodeAt(0) !== COLON && !dropped.has(name)) fields.push(name, raw[at + 1]!);
-  }
-  return fields;
-}
-
 const COLON = 58;
 
 /**
@@ -277,5 +295,8 @@ function onClose(this: NodeStream): void {
   this[CARRIED].onClose();
 }
 
-/** What an error says is known from how the stream closes; without this listener it would end the process. */
+function onError(this: NodeStream, error: Error): void {
+  this[CARRIED].onError(error);
+}
+
 function ignore(): void {}
