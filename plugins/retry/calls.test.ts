@@ -122,6 +122,19 @@ describe('calls of gRPC', () => {
     expect(second.text).toBe('all');
   });
 
+  it('send what the connection has put back, where it kept all of it', () => {
+    const whole = Buffer.from('all');
+    const { scripted, tries } = call([
+      (scripted, request) => {
+        request.body = whole;
+        scripted.fail('connection_refused');
+      },
+      'hang',
+    ]);
+    expect(tries()).toBe(2);
+    expect(scripted.bodies[1]).toBe(whole);
+  });
+
   it('are not tried again when more was sent than is kept', async () => {
     let first: ReturnType<typeof read> | undefined;
     let refuse = (): void => {};

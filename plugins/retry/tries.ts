@@ -87,14 +87,14 @@ export class Tries implements ResponseHandler, Control {
   }
 
   get #isReplayable(): boolean {
-    return this.#streamedCall === undefined ? isReplayable(this.#request) : this.#streamedCall.canReplay;
+    return isReplayable(this.#request) || this.#streamedCall?.canReplay === true;
   }
 
   #tryAgain(): void {
     this.#control = undefined;
     this.#retries++;
     this.#request.exchange.retries++;
-    if (this.#streamedCall !== undefined) this.#request.body = this.#streamedCall.replay();
+    if (!isReplayable(this.#request)) this.#request.body = this.#streamedCall!.replay();
     if (this.#delayMs === 0) this.#try();
     else this.#wait = this.#clock.after(this.#delayMs, () => this.#try());
   }

@@ -73,9 +73,9 @@ export class ExchangeTimes {
     const isDeadline = grpc !== undefined && startedAt + grpc.timeoutMs <= now;
     const what = isDeadline
       ? `the caller's deadline of ${grpc.timeoutMs} ms is over`
-      : this.lastByteAt === 0
+      : this.lastByteAt === 0 && !progress.isUploading
         ? `no answer within ${rule.headMs} ms`
-        : 'the answer came to a halt or took too long';
+        : 'it came to a halt or took too long';
     return new GatewayError('http_response_timeout', `route '${rule.name}': ${what}`);
   }
 
