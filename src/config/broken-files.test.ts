@@ -114,7 +114,7 @@ const BROKEN: readonly Broken[] = [
   {
     what: 'a key in another style',
     text: pool('▸load_balance: random'),
-    says: "unknown key 'load_balance' — known here: endpoints, balance, health, connections, limits, tls",
+    says: "unknown key 'load_balance' — known here: endpoints, balance, health, http2, connections, limits, tls",
   },
   {
     what: 'an unknown key at the top',

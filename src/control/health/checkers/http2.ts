@@ -43,7 +43,8 @@ export class Http2Checker implements HealthChecker {
       const failed = (error: unknown) => resolve({ ok: false, reason: describeFailure(error) });
       session.on('error', failed);
       const stream = session.request(this.#fields(), { endStream: true });
-      stream.on('error', failed);
+      // One that its session took with it says little; the reason is the session's.
+      stream.on('error', (error: Error) => failed(error.cause ?? error));
       const closed = () => failed(new Error('socket hang up'));
       stream.on('close', closed);
       stream.on('response', ({ ':status': status }) => {
