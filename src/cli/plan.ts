@@ -46,10 +46,12 @@ function relocate(config: Config, dir: string): Config {
   };
   const movedListener = (listener: ListenerConfig): ListenerConfig => {
     if (listener.tls === undefined) return listener;
-    const { certificates, clientCa } = listener.tls;
+    const { certificates, acme, clientCa } = listener.tls;
     // Of keys, /config does not show where they are.
     const moves = certificates.map(({ cert, key }) => ({ cert: moved(cert), key }));
-    const tls = { ...listener.tls, certificates: moves, ...(clientCa && { clientCa: moved(clientCa) }) };
+    const movedAcme = acme && { ...acme, storage: moved(acme.storage), ...(acme.ca && { ca: moved(acme.ca) }) };
+    const authorities = { ...(acme && { acme: movedAcme }), ...(clientCa && { clientCa: moved(clientCa) }) };
+    const tls = { ...listener.tls, certificates: moves, ...authorities };
     return { ...listener, tls };
   };
   const gateway = { ...config.gateway, listen: config.gateway.listen.map(movedListener) };

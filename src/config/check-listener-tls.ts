@@ -59,13 +59,14 @@ class TlsCheck {
     return this.#problems;
   }
 
-  #checkForm({ cert, key, ocsp, certificates }: WrittenListenerTls): void {
+  #checkForm({ cert, key, ocsp, certificates, acme }: WrittenListenerTls): void {
     if (certificates !== undefined) {
       const single = cert !== undefined ? 'cert' : key !== undefined ? 'key' : ocsp !== undefined ? 'ocsp' : undefined;
       if (single !== undefined)
         this.#fail(`${this.#at}/${single}`, `'${single}' beside 'certificates'`, 'list it there');
     } else if (cert === undefined && key === undefined) {
-      this.#fail(this.#at, 'tls without a certificate', 'name its files: cert and key');
+      if (acme === undefined)
+        this.#fail(this.#at, 'tls without a certificate', 'name its files, cert and key, or acme');
     } else if (cert === undefined || key === undefined) {
       const [given, missing] = cert === undefined ? ['key', 'cert'] : ['cert', 'key'];
       this.#fail(`${this.#at}/${given}`, `'${given}' without '${missing}'`);

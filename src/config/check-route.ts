@@ -2,13 +2,14 @@
 import { checkMatch } from '../data/match/check.ts';
 import { child, pointer, type Document } from './document.ts';
 import { isFieldName } from './check-pool.ts';
+import { checkWebsocket } from './check-websocket.ts';
 import type { Problem } from './problem.ts';
 import type { MatchConfig, RouteConfig } from './schema.ts';
 
 export function checkRoute(route: RouteConfig, document: Document, at: string): Problem[] {
   // `match` may be written as a list or as one object, `host` and `cidr` likewise: of what has no place of its own, the nearest has.
   const isList = document.has(`${at}/match/0`);
-  return route.match.flatMap((match, index) => {
+  const matches = route.match.flatMap((match, index) => {
     const place = isList ? `${at}/match/${index}` : `${at}/match`;
     const faults = checkMatch(match).map(({ path, message }) =>
       document.error(document.valueAt(place + pointer(path)), message),
@@ -19,6 +20,7 @@ export function checkRoute(route: RouteConfig, document: Document, at: string): 
       ...checkFields(match, document, `${place}/headers`),
     ];
   });
+  return [...matches, ...checkWebsocket(route.websocket, document, `${at}/websocket`)];
 }
 
 /** A request's path is normalised before it is matched; a pattern that is not says something else than it seems to. */

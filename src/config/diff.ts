@@ -17,7 +17,7 @@ export interface Change {
 /** Sockets, threads and shared tables are made once, at start; control/restart-keys.ts keeps their old values. */
 const NEEDS_RESTART = /^((listen|threads|admin|store)(\.|$)|metrics\.maxRoutes$)/;
 /** Of listeners, what the next handshake already uses. */
-const FOLLOWS = /^listen\.\d+\.tls(\.(certificates|clientCa|minVersion)|Digest)$/;
+const FOLLOWS = /^listen\.\d+\.tls(\.(certificates|acme(\..+)?|clientCa|minVersion)|Digest)$/;
 
 export function diff(before: Config, after: Config): Change[] {
   return [

@@ -8,6 +8,7 @@ import { checkGateway } from './check-gateway.ts';
 import { checkListenerTls } from './check-listener-tls.ts';
 import { checkPool } from './check-pool.ts';
 import { checkRoute } from './check-route.ts';
+import { acmeFrom, checkAcme } from './check-acme.ts';
 import { complete } from './complete.ts';
 import { child, pointer, type Document } from './document.ts';
 import { withGrpcDefaults } from './grpc-defaults.ts';
@@ -71,6 +72,7 @@ export function interpretGateway(document: Document, dir: string, language: Lang
   const problems = [
     ...checkGateway(config, document),
     ...checkListenerTls(written.listen, document, dir),
+    ...checkAcme(written.listen, document, dir),
     ...placed.problems,
     ...(identity?.problems ?? []),
   ];
@@ -170,7 +172,7 @@ type WrittenGateway = Omit<GatewayConfig, 'listen'> & { listen: WrittenListener[
 
 function listenerFrom({ tls, ...listener }: WrittenListener, dir: string): ListenerConfig {
   if (tls === undefined) return listener;
-  const { cert, key, ocsp, certificates = [], clientCa, minVersion } = tls;
+  const { cert, key, ocsp, certificates = [], acme, clientCa, minVersion } = tls;
   // One that is half written is refused by its check.
   const written = cert === undefined || key === undefined ? certificates : [{ cert, key, ...(ocsp && { ocsp }) }];
   const resolved: ListenerTlsConfig = {
@@ -179,6 +181,7 @@ function listenerFrom({ tls, ...listener }: WrittenListener, dir: string): Liste
       key: resolve(dir, files.key),
       ...(files.ocsp && { ocsp: resolve(dir, files.ocsp) }),
     })),
+    ...(acme && { acme: acmeFrom(acme, dir) }),
     ...(clientCa === undefined ? {} : { clientCa: resolve(dir, clientCa) }),
     clientAuth: tls.clientAuth ?? (clientCa === undefined ? 'none' : 'require'),
     minVersion,

@@ -1,5 +1,6 @@
 /** The language of listeners: where clients connect, what they may do, who they prove to be. See schema.ts. */
 import Type, { type StaticDecode } from 'typebox';
+import { AcmeSchema, type AcmeConfig } from './acme-schema.ts';
 import { object, Port, settings, Text } from './shapes.ts';
 import { Duration, Size } from './units.ts';
 
@@ -65,6 +66,7 @@ const ListenerTlsSchema = object(
           'Several certificates, instead of cert and key: the one that names the host which the client asks for (SNI) is shown, else the first.',
       }),
     ),
+    acme: Type.Optional(AcmeSchema),
     clientCa: Type.Optional(Text('File with the PEM certificates that client certificates must go back to.')),
     clientAuth: Type.Optional(
       Type.Enum(['none', 'optional', 'require'], {
@@ -132,8 +134,9 @@ export interface CertificateFiles {
 }
 /** File names are absolute. */
 export interface ListenerTlsConfig {
-  /** The first is shown to whoever asks for no name, or for one that none has. */
+  /** The first is shown to whoever asks for no name, or for one that none has. Behind them that of `acme`. */
   certificates: CertificateFiles[];
+  acme?: AcmeConfig;
   clientCa?: string;
   clientAuth: 'none' | 'optional' | 'require';
   minVersion: '1.2' | '1.3';

@@ -3,7 +3,7 @@ export const REDACTED = '[redacted]';
 
 /** Of keys, header fields and environment variables whose values open doors. */
 export const SECRET_NAME =
-  /token|secret|passw|passphrase|credential|private|api[-_]?key|authorization|cookie$|^key$|_key$/i;
+  /token|secret|passw|passphrase|credential|private|api[-_]?key|mac[-_]?key|authorization|cookie$|^key$|_key$/i;
 
 /** RFC 3986 §3.2.1: a URL may carry a password. */
 const USER_INFO = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i;

@@ -43,6 +43,12 @@ export function checkedTlsFiles({ tls, tlsDigest }: ListenerConfig, held: TlsFil
   return files;
 }
 
+/** The same with one that was ordered: behind the others, before those who ask for no name if there is no other. */
+export function withIssued(files: TlsFiles, issued: { readonly chain: string; readonly key: string }): TlsFiles {
+  const { chain: cert, key } = issued;
+  return { ...files, certificates: [...files.certificates, { cert, key }], digest: digestOf([files.digest, cert]) };
+}
+
 /** Digests of every certificate, key and authority that a configuration names, by full path; of what is gone, ''. */
 export function tlsFileDigests({ gateway, pools }: Config): Map<string, string> {
   const listeners = gateway.listen.flatMap(({ tls }) =>

@@ -12,10 +12,13 @@ export function viewCertificates(
   wall: number,
 ): CertificateView[] {
   return gateway.listen.flatMap(({ host, port, tls }, at) =>
-    (tls?.certificates ?? []).map(({ cert }, index) => {
-      const { validToDate } = new X509Certificate(files[at]!.certificates[index]!.cert);
+    (files[at]?.certificates ?? []).map(({ cert }, index) => {
+      const { validToDate } = new X509Certificate(cert);
       const leftMs = validToDate.getTime() - wall;
-      return { listener: `${host}:${port}`, file: relative(dir, cert), leftMs };
+      // Behind those of files stands the one that was ordered.
+      const written = tls?.certificates[index]?.cert;
+      const file = written === undefined ? `acme:${tls?.acme?.domains[0]}` : relative(dir, written);
+      return { listener: `${host}:${port}`, file, leftMs };
     }),
   );
 }

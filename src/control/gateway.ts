@@ -28,6 +28,7 @@ import type {
   DocumentView,
   GatewayStatus,
   ListenerView,
+  ManagedCertificateView,
   PoolView,
   ReloadResult,
   RouteView,
@@ -234,6 +235,10 @@ export class Gateway implements AdminView {
 
   certificates(): readonly CertificateView[] {
     return this.#serving.certificates;
+  }
+
+  managedCertificates(): readonly ManagedCertificateView[] {
+    return this.#serving.managedCertificates;
   }
 
   documents(): readonly DocumentView[] {

@@ -30,11 +30,17 @@ function followCertificates(serving: readonly ListenerConfig[], next: readonly L
   return serving.map((listener, at) => {
     const other = next[at];
     if (listener.tls === undefined || other?.tls === undefined || !isSamePlace(listener, other)) return listener;
-    const { certificates, clientCa, minVersion } = other.tls;
+    const { certificates, acme, clientCa, minVersion } = other.tls;
     const { clientAuth } = listener.tls;
     // A listener that asks clients for certificates keeps its CA until it no longer asks.
     if (clientAuth !== 'none' && clientCa === undefined) return listener;
-    const tls = { certificates, ...(clientCa === undefined ? {} : { clientCa }), clientAuth, minVersion };
+    const tls = {
+      certificates,
+      ...(acme && { acme }),
+      ...(clientCa === undefined ? {} : { clientCa }),
+      clientAuth,
+      minVersion,
+    };
     return other.tlsDigest === undefined ? { ...listener, tls } : { ...listener, tls, tlsDigest: other.tlsDigest };
   });
 }

@@ -2,10 +2,11 @@
 import type { MetricsPage } from './metrics-page.ts';
 import type { AdminView } from './view.ts';
 
-export type TrustView = Pick<AdminView, 'certificates' | 'documents'>;
+export type TrustView = Pick<AdminView, 'certificates' | 'managedCertificates' | 'documents'>;
 
 export function trust(page: MetricsPage, view: TrustView): void {
   certificates(page, view);
+  orders(page, view);
   documents(page, view);
 }
 
@@ -16,6 +17,29 @@ function certificates(page: MetricsPage, view: TrustView): void {
     ['listener', 'file'],
     (add) => {
       for (const { listener, file, leftMs } of view.certificates()) add({ listener, file }, leftMs / 1000);
+    },
+  );
+}
+
+/** Of certificates that the gateway orders itself (ACME). */
+function orders(page: MetricsPage, view: TrustView): void {
+  page.gauge(
+    'aya_acme_failures',
+    'Orders of the certificate that have failed since the last that has not, on any gateway.',
+    ['certificate'],
+    (add) => {
+      for (const { name, failures } of view.managedCertificates()) add({ certificate: name }, failures);
+    },
+  );
+  page.counter(
+    'aya_acme_orders_total',
+    'Orders of the certificate that this gateway has placed, by outcome.',
+    ['certificate', 'outcome'],
+    (add) => {
+      for (const { name, orders: count } of view.managedCertificates()) {
+        add({ certificate: name, outcome: 'ok' }, count.ok);
+        add({ certificate: name, outcome: 'failed' }, count.failed);
+      }
     },
   );
 }

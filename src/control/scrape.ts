@@ -32,6 +32,7 @@ export type ScrapeView = Pick<
   | 'threads'
   | 'documents'
   | 'certificates'
+  | 'managedCertificates'
 >;
 
 export interface Scrape {

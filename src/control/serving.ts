@@ -4,7 +4,7 @@
  */
 import type { Clock, Random } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
-import { checkedTlsFiles } from '../config/tls-files.ts';
+import { checkedTlsFiles, withIssued, type TlsFiles } from '../config/tls-files.ts';
 import type { GenerationPlan, ListenerConfig, ToThread } from '../data/messages.ts';
 import { shareConsumers } from '../data/shared-consumers.ts';
 import { LimitTables } from '../limits/memory-limits.ts';
@@ -13,6 +13,7 @@ import { CacheTable } from '../memory/cache-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { CounterTable, type CounterSpec } from '../memory/counter-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
+import { AcmeFollower } from './acme/acme.ts';
 import { viewCertificates } from './certificates.ts';
 import { DocumentFollower } from './documents.ts';
 import { redisOptions } from '../store/options.ts';
@@ -24,7 +25,7 @@ import { RouteRegistry } from './route-registry.ts';
 import { StoredConsumerFollower } from './stored-consumers.ts';
 import { Supervisor } from './supervisor.ts';
 import type { SpawnThread } from './thread-line.ts';
-import type { CertificateView, DocumentView, PoolView, RouteView, ThreadView } from './view.ts';
+import type { CertificateView, DocumentView, ManagedCertificateView, PoolView, RouteView, ThreadView } from './view.ts';
 
 export interface ServingParts {
   readonly threads: number;
@@ -48,11 +49,15 @@ export class Serving {
   readonly #health: Health;
   readonly #documents: DocumentFollower;
   readonly #consumers: StoredConsumerFollower;
+  readonly #acme: AcmeFollower;
   readonly #supervisor: Supervisor;
   #lastId = 0;
   #plan: GenerationPlan;
   #config: Config;
   #since: number;
+  /** What the files of its listeners held. */
+  #tlsFiles: readonly (TlsFiles | undefined)[];
+  #swapping: Promise<void> = Promise.resolve();
 
   /** @param config the first to serve, from `start` on. */
   constructor(config: Config, { threads, clock, random, log, spawn, counters }: ServingParts) {
@@ -85,6 +90,14 @@ export class Serving {
       log,
       publish: (consumers) => this.#supervisor.tellAll({ kind: 'consumers', consumers }),
     });
+    this.#acme = new AcmeFollower({
+      clock,
+      random,
+      log,
+      store: redisOptions(config.gateway.store),
+      publish: (pending) => this.#supervisor.tellAll({ kind: 'challenges', pending }),
+      install: () => this.#swapAfter(() => this.#install()),
+    });
     this.#supervisor = new Supervisor({
       threads,
       endpoints: table,
@@ -103,7 +116,8 @@ export class Serving {
       onReleased: (generation) => this.#release(generation),
     });
     this.#config = config;
-    this.#plan = this.#planFor(config);
+    this.#tlsFiles = this.#readTlsFiles(config, []);
+    this.#plan = this.#planFor(config, this.#tlsFiles);
     this.#since = clock.wall();
   }
 
@@ -113,12 +127,43 @@ export class Serving {
     this.#follow(this.#plan, this.#config);
     // Before anybody is served: those of the store are no strangers.
     await this.#consumers.start(redisOptions(this.config.gateway.store));
+    await this.#acme.start(this.#config);
+    this.#plan = { ...this.#plan, tlsFiles: this.#withIssued(this.#config, this.#tlsFiles) };
     await this.#supervisor.start(this.#plan, this.config.gateway.listen);
+    this.#acme.run();
   }
 
   /** Rejects when there are not enough rows, when a thread refuses, or when `mayCommit` no longer holds at the end. */
-  async swap(config: Config, mayCommit: () => void): Promise<void> {
-    const plan = this.#planFor(config);
+  swap(config: Config, mayCommit: () => void): Promise<void> {
+    return this.#swapAfter(async () => {
+      const tlsFiles = this.#readTlsFiles(config, this.#tlsFiles);
+      const plan = await this.#commitPlan(config, tlsFiles, mayCommit);
+      this.#tlsFiles = tlsFiles;
+      this.#since = this.#clock.wall();
+      this.#follow(plan, config);
+      void this.#acme.follow(config);
+    });
+  }
+
+  /** The same configuration, with the certificates that are there now. */
+  async #install(): Promise<void> {
+    this.#plan = await this.#commitPlan(this.#config, this.#tlsFiles, () => {});
+    this.#endpoints.commit(this.#plan.config, this.#plan.endpointRows);
+  }
+
+  /** One after the other. */
+  #swapAfter(swap: () => Promise<void>): Promise<void> {
+    const swapped = this.#swapping.then(swap);
+    this.#swapping = swapped.catch(() => {});
+    return swapped;
+  }
+
+  async #commitPlan(
+    config: Config,
+    tlsFiles: readonly (TlsFiles | undefined)[],
+    mayCommit: () => void,
+  ): Promise<GenerationPlan> {
+    const plan = this.#planFor(config, tlsFiles);
     try {
       await this.#supervisor.prepareAll(plan);
       mayCommit();
@@ -128,11 +173,12 @@ export class Serving {
       throw error;
     }
     this.#supervisor.commitAll(plan);
-    this.#follow(plan, config);
+    return plan;
   }
 
   /** @returns how many exchanges were cut at the deadline. */
-  drain(): Promise<number> {
+  async drain(): Promise<number> {
+    void this.#acme.close();
     const { delay, timeout } = this.config.gateway.drain;
     return this.#supervisor.drainAll(delay, timeout);
   }
@@ -142,6 +188,7 @@ export class Serving {
     this.#health.close();
     this.#documents.close();
     this.#consumers.close();
+    await this.#acme.close();
     await this.#supervisor.close();
   }
 
@@ -185,6 +232,10 @@ export class Serving {
     return viewCertificates(this.config, this.#plan.tlsFiles, this.#clock.wall());
   }
 
+  get managedCertificates(): readonly ManagedCertificateView[] {
+    return this.#acme.views;
+  }
+
   get documents(): readonly DocumentView[] {
     return this.#documents.views;
   }
@@ -193,13 +244,27 @@ export class Serving {
   #greeting(): ToThread[] {
     const documents = this.#documents.all.map((document): ToThread => ({ kind: 'document', document }));
     const consumers = this.#consumers.current;
-    return consumers === undefined ? documents : [...documents, { kind: 'consumers', consumers }];
+    const { pending } = this.#acme;
+    return [
+      ...documents,
+      ...(consumers === undefined ? [] : [{ kind: 'consumers', consumers } as const]),
+      ...(pending.size === 0 ? [] : [{ kind: 'challenges', pending } as const]),
+    ];
   }
 
-  #planFor(config: Config): GenerationPlan {
+  #readTlsFiles({ gateway }: Config, held: readonly (TlsFiles | undefined)[]): readonly (TlsFiles | undefined)[] {
+    return gateway.listen.map((listener, at) => checkedTlsFiles(listener, held[at]));
+  }
+
+  #withIssued({ gateway }: Config, files: readonly (TlsFiles | undefined)[]): readonly (TlsFiles | undefined)[] {
+    return files.map((held, at) => {
+      const issued = this.#acme.issuedFor(gateway.listen[at]!);
+      return held === undefined || issued === undefined ? held : withIssued(held, issued);
+    });
+  }
+
+  #planFor(config: Config, tlsFiles: readonly (TlsFiles | undefined)[]): GenerationPlan {
     const id = ++this.#lastId;
-    const held = this.#lastId === 1 ? [] : this.#plan.tlsFiles;
-    const tlsFiles = config.gateway.listen.map((listener, at) => checkedTlsFiles(listener, held[at]));
     const endpointRows = this.#endpoints.hold(id, config);
     return {
       id,
@@ -207,14 +272,13 @@ export class Serving {
       consumers: shareConsumers(config.consumers),
       endpointRows,
       routeRows: this.#routes.hold(id, config.routes),
-      tlsFiles,
+      tlsFiles: this.#withIssued(config, tlsFiles),
     };
   }
 
   #follow(plan: GenerationPlan, config: Config): void {
     this.#plan = plan;
     this.#config = config;
-    this.#since = this.#clock.wall();
     this.#endpoints.commit(plan.config, plan.endpointRows);
     this.#health.update(plan.config);
     this.#documents.follow(plan.config.documents);

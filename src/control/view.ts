@@ -90,10 +90,29 @@ export interface DocumentView {
 export interface CertificateView {
   /** `0.0.0.0:8443`, as it is written. */
   readonly listener: string;
-  /** Relative to the directory of gateway.yaml. */
+  /** Relative to the directory of gateway.yaml; `acme:api.example.com` for one that was ordered. */
   readonly file: string;
   /** Until it expires; negative when it has. */
   readonly leftMs: number;
+}
+
+/** A certificate that is ordered from an authority (ACME). Times are milliseconds since the epoch. */
+export interface ManagedCertificateView {
+  /** Its first domain. */
+  readonly name: string;
+  readonly domains: readonly string[];
+  readonly directory: string;
+  /** `missing`: handshakes for it are refused, where the listener has no other. */
+  readonly state: 'missing' | 'ordering' | 'issued';
+  readonly validTo: number | undefined;
+  readonly renewAt: number | undefined;
+  /** In a row. */
+  readonly failures: number;
+  /** Why the latest order failed, or why none can be placed. */
+  readonly failure: string | undefined;
+  readonly tryAgainAt: number | undefined;
+  /** Of this gateway, since its start. */
+  readonly orders: { readonly ok: number; readonly failed: number };
 }
 
 export interface ListenerView {
@@ -149,5 +168,6 @@ export interface AdminView {
   threads(): readonly ThreadView[];
   documents(): readonly DocumentView[];
   certificates(): readonly CertificateView[];
+  managedCertificates(): readonly ManagedCertificateView[];
   reload(reason: string): Promise<ReloadResult>;
 }

@@ -2,6 +2,7 @@
  * A request and the way back for its answer, as an exchange knows them, whichever HTTP they came by: Node's objects of
  * HTTP/1.1 are such, and `h2/` makes them of streams.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
@@ -21,6 +22,8 @@ export interface ClientRequest {
   url?: string | undefined;
   /** Flat: name, value, name, value … */
   readonly rawHeaders: string[];
+  /** By name in lower case, as Node joins them. */
+  readonly headers: IncomingHttpHeaders;
   /** All of it is here. */
   readonly complete: boolean;
 }

@@ -7,6 +7,7 @@ import type { Limits } from '../limits/limiter.ts';
 import type { CounterTable } from '../memory/counter-table.ts';
 import type { UpstreamContext } from '../upstream/attempt.ts';
 import type { BalancerDefinition } from '../upstream/endpoint.ts';
+import type { Challenges } from './challenges.ts';
 import type { StoredConsumers } from './consumers.ts';
 import type { Documents } from './documents.ts';
 import type { TicketSecrets } from './ticket-keys.ts';
@@ -20,6 +21,7 @@ export interface DataContext extends UpstreamContext {
   readonly balancers: ReadonlyMap<string, BalancerDefinition>;
   readonly consumers: StoredConsumers;
   readonly documents: Documents;
+  readonly challenges: Challenges;
   readonly limits: Limits;
   readonly cache: CacheStore;
   /** What plugins count. */

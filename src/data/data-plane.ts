@@ -20,6 +20,7 @@ import type { BalancerDefinition } from '../upstream/endpoint.ts';
 import { EndpointStore } from '../upstream/endpoint-store.ts';
 import { LatencyAverages } from '../upstream/latency.ts';
 import { AccessLog } from './access-log.ts';
+import { Challenges } from './challenges.ts';
 import { StoredConsumers } from './consumers.ts';
 import type { DataContext } from './context.ts';
 import { Documents } from './documents.ts';
@@ -109,6 +110,7 @@ class DataPlane implements ListenerHost {
       balancers,
       consumers: new StoredConsumers(),
       documents: new Documents((url) => line.send({ kind: 'refresh', url }), clock),
+      challenges: new Challenges(),
       limits: this.#leases?.limits ?? local,
       cache: new CacheStore(new CacheTable(data.cache), thread),
       counters: new CounterTable(data.counters, countersOf(plugins)),
@@ -151,6 +153,8 @@ class DataPlane implements ListenerHost {
         return this.context.documents.receive(message.document);
       case 'consumers':
         return this.context.consumers.replace(message.consumers);
+      case 'challenges':
+        return this.context.challenges.replace(message.pending);
       case 'tickets':
         return this.context.tickets.replace(message.secrets);
       case 'listen':

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { EndpointConfig, GatewayConfig, PoolConfig } from '../config/schema.ts';
+import type { EndpointConfig, GatewayConfig, PoolConfig, RouteConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { attemptDispatch } from '../upstream/attempt.ts';
 import { createBalancer } from '../upstream/balance.ts';
@@ -16,6 +16,7 @@ import { Pool, type Endpoint } from '../upstream/pool.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
+import type { Inspector } from './inspected/inspector.ts';
 import { compileMatcher, type MatchEntry, type Matcher } from './match/matcher.ts';
 import type { GenerationPlan } from './messages.ts';
 import { compileRule, editAnswer, logBug, type Rule } from './rule.ts';
@@ -35,6 +36,8 @@ export class Generation {
   readonly dir: string;
   /** Who each listener proves to be, in their order. */
   readonly serverIdentities: readonly (ServerIdentity | undefined)[];
+  /** Undefined where no route inspects WebSockets. */
+  readonly inspector: Inspector | undefined;
   readonly #app: FastifyInstance;
   readonly #release: () => void;
   #inFlight = 0;
@@ -45,6 +48,7 @@ export class Generation {
     matcher: Matcher<Rule>,
     serverIdentities: readonly (ServerIdentity | undefined)[],
     app: FastifyInstance,
+    inspector: Inspector | undefined,
     release: () => void,
   ) {
     this.id = id;
@@ -53,6 +57,7 @@ export class Generation {
     this.matcher = matcher;
     this.serverIdentities = serverIdentities;
     this.#app = app;
+    this.inspector = inspector;
     this.#release = release;
   }
 
@@ -89,6 +94,7 @@ export class Generation {
 
   #close(): void {
     void this.#app.close();
+    void this.inspector?.close();
     this.#release();
   }
 }
@@ -121,7 +127,8 @@ export async function buildGeneration(
       entries.map(({ rule }) => rule),
       context,
     );
-    return new Generation(plan, matcher, serverIdentities, app, () => {
+    const inspector = await buildInspector(config.routes, context);
+    return new Generation(plan, matcher, serverIdentities, app, inspector, () => {
       release();
       onReleased();
     });
@@ -129,6 +136,13 @@ export async function buildGeneration(
     release();
     throw error;
   }
+}
+
+/** What carries inspected WebSockets is loaded with the first route that has any. */
+async function buildInspector(routes: readonly RouteConfig[], context: DataContext): Promise<Inspector | undefined> {
+  if (!routes.some(({ websocket }) => websocket !== false && websocket.inspect !== undefined)) return undefined;
+  const { Inspector } = await import('./inspected/inspector.ts');
+  return Inspector.build(routes, context);
 }
 
 function buildPools(

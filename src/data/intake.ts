@@ -94,7 +94,7 @@ export class Intake {
       }
       this.#begin(exchange, res);
       if (overload.active) throw overload.refusal();
-      this.#route(exchange, target, current);
+      if (!context.challenges.answers(exchange)) this.#route(exchange, target, current);
     } catch (error) {
       const refusal = error instanceof GatewayError ? error : this.#bug(error);
       if (exchange === undefined) this.refuse(res, transport, refusal);

@@ -55,6 +55,8 @@ export type ToThread =
   | { readonly kind: 'document'; readonly document: RemoteDocument }
   /** All consumers of the store, in place of those before. */
   | { readonly kind: 'consumers'; readonly consumers: SharedConsumers }
+  /** All answers to authorities of certificates, by token, in place of those before. */
+  | { readonly kind: 'challenges'; readonly pending: ReadonlyMap<string, string> }
   /** In place of `ThreadData.ticketSecrets`. */
   | { readonly kind: 'tickets'; readonly secrets: readonly Uint8Array[] }
   /** Opens the sockets; only after the first commit. Ports are never 0 except for the first thread. */

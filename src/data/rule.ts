@@ -7,6 +7,7 @@ import type { ConsumerDirectory } from './consumers.ts';
 import type { DataContext } from './context.ts';
 import { compose, type Dispatch } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
+import { plainFrames } from './inspected/handshake.ts';
 import { carriesGrpc } from './match/grpc.ts';
 import { compileRequestLimits } from './request-limits.ts';
 
@@ -57,6 +58,7 @@ export async function compileRule(route: RouteConfig, row: number, parts: RulePa
   const { pools, innermost } = parts;
   const concerns = await compileConcerns(route, row, parts);
   const layers = concerns.filter((concern) => concern.layer !== undefined);
+  const isInspected = route.websocket !== false && route.websocket.inspect !== undefined;
   return {
     name: route.name,
     row,
@@ -77,7 +79,7 @@ export async function compileRule(route: RouteConfig, row: number, parts: RulePa
     answersPreflights: concerns.some((concern) => concern.answersPreflights === true),
     dispatch: compose(
       layers.map((concern) => (next: Dispatch) => concern.layer!(next)),
-      innermost,
+      isInspected ? plainFrames(innermost) : innermost,
     ),
   };
 }

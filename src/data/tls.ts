@@ -84,8 +84,10 @@ function buildIdentity(tls: ListenerTlsConfig, { certificates, clientCa }: TlsFi
     for (const name of namesOf(cert)) if (!byName.has(name)) byName.set(name, context);
     if (ocsp !== undefined) staples.add(cert, ocsp);
   }
-  const [{ cert, key }] = certificates as [TlsFiles['certificates'][number]];
-  return { fallback: { ...shared, cert, key }, byName, scope, staples };
+  // Without one, until an authority has issued it, every handshake is refused.
+  const [first] = certificates;
+  const own = first === undefined ? {} : { cert: first.cert, key: first.key };
+  return { fallback: { ...shared, ...own }, byName, scope, staples };
 }
 
 function namesOf(pem: string): string[] {

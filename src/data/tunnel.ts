@@ -21,9 +21,20 @@ export const FAREWELL_MS = 250;
 /** How long a connection of which one half is closed may be silent: what is on its way still arrives, more is not expected. */
 const HALF_CLOSED_MS = 10_000;
 
-export type TunnelEnd = 'client' | 'upstream' | 'idle' | 'max' | 'drain';
+export type TunnelEnd = 'client' | 'upstream' | 'idle' | 'max' | 'drain' | 'ping' | 'message' | 'rate';
 
-type WebsocketLimits = Exclude<WebsocketConfig, false>;
+/** What an exchange has become that has left HTTP, whether its bytes pass as they are or its messages are looked at. */
+export interface Tunnel {
+  readonly openedAt: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Who or what has ended it. */
+  readonly endedBy: TunnelEnd | undefined;
+  /** Ends it from our side. */
+  leave(endedBy: TunnelEnd): void;
+}
+
+export type WebsocketLimits = Exclude<WebsocketConfig, false>;
 
 interface TunnelParts {
   readonly context: DataContext;
@@ -36,7 +47,8 @@ interface TunnelParts {
 
 /** @param fields of the upstream's answer, without those that are for one connection alone. */
 export function openTunnel(exchange: Exchange, context: DataContext, fields: readonly string[]): Tunnel {
-  const { client, res, rule } = exchange;
+  const { client, generation, res, rule } = exchange;
+  if ((rule.websocket as WebsocketLimits).inspect !== undefined) return generation.inspector!.open(exchange, fields);
   const upgrade = exchange.upgrade!;
   const held = upgrade.release();
   // Fastify's part is over: it need not stay for as long as the tunnel does.
@@ -47,13 +59,13 @@ export function openTunnel(exchange: Exchange, context: DataContext, fields: rea
     // As Node would, had the answer been in HTTP.
     res.emit('close');
   };
-  const tunnel = new Tunnel({ context, client, upstream: upgrade.upstream!, limits, onClosed });
+  const tunnel = new RawTunnel({ context, client, upstream: upgrade.upstream!, limits, onClosed });
   context.metrics.upgradeOpened();
   tunnel.open(switchingProtocols(fields), held);
   return tunnel;
 }
 
-export class Tunnel extends Deadline {
+class RawTunnel extends Deadline implements Tunnel {
   readonly openedAt: number;
   bytesIn = 0;
   bytesOut = 0;

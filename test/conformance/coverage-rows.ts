@@ -50,6 +50,8 @@ export const logins = inFile('plugins/auth/oidc/oidc.test.ts');
 export const gatekeeper = inFile('plugins/auth/forward-auth/forward-auth.test.ts');
 export const callers = inFile('test/scenarios/consumers-come-and-go.test.ts');
 export const sockets = inFile('test/scenarios/websockets-pass.test.ts');
+export const inspected = inFile('test/scenarios/websockets-inspected.test.ts');
+export const reconnects = inFile('test/scenarios/websockets-reconnect.test.ts');
 export const outlive = inFile('test/scenarios/websockets-outlive-reloads.test.ts');
 export const cache = inFile('plugins/cache/cache.test.ts');
 export const bombs = inFile('plugins/validate/validate.test.ts');
@@ -61,7 +63,6 @@ export const json = inFile('plugins/validate/json.test.ts');
 export const types = inFile('plugins/validate/content-type.test.ts');
 
 export const NO_HTTP2 = 'HTTP/2 is not spoken';
-export const NO_FRAMES = 'frames of WebSockets pass as they are, and are not unpacked';
 export const OWN_CLIENT = 'the client towards upstreams is our own (docs/decisions/0005)';
 export const NO_PATH_LIBRARY = 'paths are read and matched by our own code alone';
 

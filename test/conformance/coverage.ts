@@ -33,7 +33,9 @@ import {
   coded,
   NO_HTTP2,
   none,
+  inspected,
   outlive,
+  reconnects,
   OWN_FIELDS_STAY,
   paths,
   rates,
@@ -238,7 +240,12 @@ export const FAULTS: readonly Row[] = [
   held('F98', 'writes', cache('%s makes the answer of its URL')),
   held('F99', 'hits with unread bodies', cache('leaves nothing behind on the connection')),
   held('F100', 'cut answers', cache('an answer that broke off')),
-  held('F101', 'frames of a WebSocket', sockets('passes every byte as it is, both ways', 'passes pings and pongs')),
+  held(
+    'F101',
+    'frames of a WebSocket',
+    sockets('passes every byte as it is, both ways', 'passes pings and pongs'),
+    inspected('close the connection: %s', 'has its pings answered by the upstream, once'),
+  ),
   held(
     'F102',
     'answers to an upgrade',
@@ -247,17 +254,28 @@ export const FAULTS: readonly Row[] = [
       'that the upstream agrees to without proof is refused with 502: %s',
       'is held up to a bound, however much it is',
     ),
+    inspected(
+      'that is agreed to with what was not asked for finds 502: %s',
+      'behind which frames came at once loses none of them',
+    ),
   ),
-  held('F103', 'WebSockets from other sites', sockets('past the hooks of the route')),
+  held(
+    'F103',
+    'WebSockets from other sites',
+    sockets('past the hooks of the route'),
+    inspected('passes the hooks of its route before anything else'),
+  ),
   held(
     'F104',
     'stalled and silent WebSockets',
     sockets('lets the other wait when the %s does not read', 'is closed with 1001 when it was silent for too long'),
+    inspected('reaches a client whose upstream does not read', 'reaches an upstream whose client does not read'),
   ),
   held(
     'F105',
     'WebSockets at a reload and at the end',
     outlive('outlive any number of reloads', 'hold the drain until'),
+    reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
 ];

@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Clock } from '../../src/clock.ts';
 import { startGateway, type ExitSummary } from '../../src/control/gateway.ts';
 import { spawnWorker, type SpawnThread, type ThreadLine } from '../../src/control/thread-line.ts';
 import { cleanup } from './cleanup.ts';
@@ -16,6 +17,8 @@ export interface GatewayFixtureOptions {
   readonly gateway?: object;
   /** Files of routes.d by name, as text or as an object: JSON is YAML. */
   readonly files: Readonly<Record<string, FileContent>>;
+  /** Of the control plane. */
+  readonly clock?: Clock;
   /** The test kills threads itself. Otherwise one that dies fails the test, whatever it was about. */
   readonly crashes?: boolean;
 }
@@ -47,6 +50,7 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly level: numb
 export async function gatewayFixture({
   gateway = {},
   files,
+  clock,
   crashes = false,
 }: GatewayFixtureOptions): Promise<GatewayFixture> {
   const dir = await mkdtemp(join(tmpdir(), 'aya-'));
@@ -73,7 +77,12 @@ export async function gatewayFixture({
     });
     return thread;
   };
-  const running = await startGateway({ dir, log: (line) => void logs.push(JSON.parse(line) as LogLine), spawn });
+  const running = await startGateway({
+    dir,
+    log: (line) => void logs.push(JSON.parse(line) as LogLine),
+    spawn,
+    ...(clock && { clock }),
+  });
   let closed: Promise<ExitSummary> | undefined;
   const close = () => (closed ??= running.close());
   cleanup(async () => {

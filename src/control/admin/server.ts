@@ -10,6 +10,7 @@ import type { ControlLog } from '../log.ts';
 import type { Scrape } from '../scrape.ts';
 import type { AdminView } from '../view.ts';
 import { createGuard, isLoopback } from './guard.ts';
+import { certificatesPage } from './certificates-page.ts';
 import { cacheOrders } from './cache-orders.ts';
 import { limitsPage } from './limits-page.ts';
 import { poolsPage, readyPage, routesPage, statusPage } from './pages.ts';
@@ -77,6 +78,7 @@ function questions(app: FastifyInstance, view: AdminView): void {
   app.get('/pools', () => poolsPage(view));
   app.get('/routes', () => routesPage(view));
   app.get('/limits', () => redact(limitsPage(view), view.secrets));
+  app.get('/certificates', () => redact(certificatesPage(view), view.secrets));
   app.get('/config', () => redact(view.config, view.secrets));
 }
 
@@ -120,7 +122,7 @@ function readableAnswers(app: FastifyInstance, log: ControlLog): void {
     sendProblem(
       reply,
       404,
-      `nothing answers ${request.method} here; see GET /status, /pools, /routes, /config, /metrics`,
+      `nothing answers ${request.method} here; see GET /status, /pools, /routes, /certificates, /config, /metrics`,
     ),
   );
   app.setErrorHandler((error: FastifyError, request, reply) => {

@@ -9,7 +9,7 @@ import { Deadline } from '../../timer-wheel.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import { connectionAge } from '../connection-lifetime.ts';
 import type { DataContext } from '../context.ts';
-import type { Http2Response } from './response.ts';
+import { Http2Response } from './response.ts';
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
 
@@ -71,18 +71,17 @@ export class Http2Connection extends Deadline {
     return (session as Marked)[CONNECTION];
   }
 
-  /** @returns whether the request is still wanted. */
-  begin(stream: ServerHttp2Stream, res: Http2Response, now: number): boolean {
+  /** @returns the way back of a request; undefined where it is not wanted any more. */
+  begin(stream: ServerHttp2Stream, now: number): Http2Response | undefined {
     this.#requests++;
     if (stream.destroyed || stream.closed) {
       this.#countReset(now);
-      return false;
+      return undefined;
     }
     this.#open++;
-    stream.once('close', () => this.#onClose(stream, res));
     const { maxRequestsPerConnection: most } = this.#limits;
     if (this.#context.draining || (most > 0 && this.#requests >= most)) this.leave();
-    return true;
+    return new Http2Response(stream, this.#onClose);
   }
 
   /** Takes no further requests; those under way end first. */
@@ -102,13 +101,13 @@ export class Http2Connection extends Deadline {
     this.#session.close();
   }
 
-  #onClose(stream: ServerHttp2Stream, res: Http2Response): void {
+  readonly #onClose = (stream: ServerHttp2Stream, res: Http2Response): void => {
     const now = this.#context.clock.now();
     this.#open--;
     this.#quietSince = now;
     if (this.#open === 0 && this.#leaving === 'no') this.#watch();
     if (stream.rstCode !== NGHTTP2_NO_ERROR && !res.isReset) this.#countReset(now);
-  }
+  };
 
   /** A request costs the client nothing that it takes back at once, or that we have to (CVE-2023-44487, CVE-2025-8671). */
   #countReset(now: number): void {
@@ -117,7 +116,8 @@ export class Http2Connection extends Deadline {
       this.#resets = 0;
     }
     if (++this.#resets <= this.#mostResets || this.#session.destroyed) return;
-    this.#session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#session.goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#session.destroy();
   }
 
   // --- time ---

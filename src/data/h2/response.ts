@@ -35,12 +35,16 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   /** What Fastify sets before the head. */
   #set: Map<string, unknown> | undefined;
 
-  constructor(stream: ServerHttp2Stream) {
+  /** @param onClosed before those hear of it who listen. */
+  constructor(stream: ServerHttp2Stream, onClosed: (stream: ServerHttp2Stream, res: Http2Response) => void) {
     super();
     this.#stream = stream;
     // Its errors are told by its end.
     stream.on('error', ignore);
-    stream.on('close', () => this.emit('close'));
+    stream.on('close', () => {
+      onClosed(stream, this);
+      this.emit('close');
+    });
     if (stream.endAfterHeaders) return;
     // Not yet: whoever wants the body lets it flow.
     stream.pause();

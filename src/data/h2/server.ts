@@ -7,7 +7,6 @@ import type { DataContext } from '../context.ts';
 import type { Intake } from '../intake.ts';
 import { Http2Connection } from './connection.ts';
 import { Http2Request } from './request.ts';
-import { Http2Response } from './response.ts';
 
 /** Nonsense that Node answers by itself, on one connection. */
 const MOST_INVALID_FRAMES = 100;
@@ -54,6 +53,8 @@ export class Http2Server {
       this.#connections.add(connection);
       session.on('close', () => this.#connections.delete(connection));
     });
+    // Streams have halves; a connection that is closed on one side is over.
+    client.socket.allowHalfOpen = false;
     this.#server.emit('connection', client.socket);
   }
 
@@ -72,9 +73,8 @@ export class Http2Server {
     const connection = session === undefined ? undefined : Http2Connection.of(session);
     if (connection === undefined) return;
     const startedAt = this.#context.clock.now();
-    const res = new Http2Response(stream);
-    // It was reset before its turn came.
-    if (!connection.begin(stream, res, startedAt)) return;
+    const res = connection.begin(stream, startedAt);
+    if (res === undefined) return;
     let req: Http2Request;
     try {
       req = new Http2Request(stream, headers, raw);
