@@ -135,11 +135,12 @@ class DataPlane implements ListenerHost {
 
   onEnd(exchange: Exchange): void {
     const { metrics, clock } = this.context;
-    const { rule, error, tunnel } = exchange;
+    const { rule, error, tunnel, grpc } = exchange;
     const durationMs = clock.now() - exchange.startedAt;
     // How long a tunnel lives says nothing about speed.
     const answeredMs = tunnel === undefined ? durationMs : tunnel.openedAt - exchange.startedAt;
     metrics.request(rule.row, exchange.status, answeredMs, exchange.bytesIn, exchange.bytesOut);
+    if (grpc !== undefined) metrics.grpc(rule.row, grpc.outcome(error, exchange.clientLeft));
     if (error !== undefined) metrics.error(rule.row, ERROR_TYPES.indexOf(error.type));
     for (let retry = 0; retry < exchange.retries; retry++) metrics.retry(rule.row);
     this.#accessLog?.write(exchange, durationMs);
@@ -270,6 +271,7 @@ function noRouteRule(): Rule {
     name: '__none__',
     row: NO_ROUTE_ROW,
     pool: undefined,
+    grpc: false,
     allowsEncodedSlashes: false,
     maxBodyBytes: 0,
     admit: () => {},
