@@ -20,9 +20,6 @@ const ROUND_TRIP_MS = 1_000;
 /** In which resets are counted. */
 const RESET_WINDOW_MS = 30_000;
 
-const CONNECTION = Symbol('aya.connection');
-type Marked = Record<typeof CONNECTION, Http2Connection | undefined>;
-
 export class Http2Connection extends Deadline {
   readonly client: ClientConnection;
   readonly #session: ServerHttp2Session;
@@ -57,7 +54,6 @@ export class Http2Connection extends Deadline {
     this.#quietSince = now;
     this.#resetsSince = now;
     this.#oldAt = now + connectionAge(limits, context.random);
-    (session as unknown as Marked)[CONNECTION] = this;
     session.setLocalWindowSize(connectionWindow);
     session.on('error', ignore);
     session.once('remoteSettings', () => {
@@ -67,14 +63,12 @@ export class Http2Connection extends Deadline {
     this.#watch();
   }
 
-  static of(session: object): Http2Connection | undefined {
-    return (session as Marked)[CONNECTION];
-  }
-
   /** @returns the way back of a request; undefined where it is not wanted any more. */
   begin(stream: ServerHttp2Stream, now: number): Http2Response | undefined {
     this.#requests++;
     if (stream.destroyed || stream.closed) {
+      // What was wrong with it is still to be told, and with nobody listening would end the thread.
+      stream.on('error', ignore);
       this.#countReset(now);
       return undefined;
     }
@@ -116,8 +110,8 @@ export class Http2Connection extends Deadline {
       this.#resets = 0;
     }
     if (++this.#resets <= this.#mostResets || this.#session.destroyed) return;
-    this.#session.goaway(NGHTTP2_ENHANCE_YOUR_CALM);
-    this.#session.destroy();
+    // With an error, or Node says NO_ERROR behind it.
+    this.#session.destroy(new Error('too many requests were reset'), NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   // --- time ---

@@ -26,9 +26,10 @@ export class Http2Request implements ClientRequest {
   /**
    * @param raw flat. What RFC 9113 §8 forbids in it, Node has refused: other pseudo fields, upper case, fields that
    *   are for one connection alone, bytes that end a line.
+   * @param mostBytes of all names and values together.
    * @throws GatewayError for what is left to refuse.
    */
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[], mostBytes: number) {
     this.#stream = stream;
     this.headers = headers;
     this.method = '';
@@ -36,9 +37,11 @@ export class Http2Request implements ClientRequest {
     this.rawHeaders = ['host', ''];
     let authority: string | undefined;
     let cookieAt = 0;
+    let bytes = 0;
     for (let at = 0; at < raw.length; at += 2) {
       const name = raw[at]!;
       const value = raw[at + 1]!;
+      bytes += name.length + value.length;
       if (name.charCodeAt(0) === COLON) {
         if (name === ':method') this.method = value;
         else if (name === ':path') this.url = value;
@@ -54,6 +57,7 @@ export class Http2Request implements ClientRequest {
         if (name === 'cookie') cookieAt = this.rawHeaders.length - 1;
       }
     }
+    if (bytes > mostBytes) throw unreadable(`header fields of more than ${mostBytes} bytes (limits.headers)`, 431);
     if (authority === undefined) throw unreadable('neither :authority nor Host', 400);
     this.rawHeaders[1] = authority;
     if (this.method === 'CONNECT') throw unreadable('CONNECT is not supported', 405);
