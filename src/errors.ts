@@ -43,6 +43,8 @@ export type ErrorType = keyof typeof CATALOGUE;
 export interface GatewayErrorOptions {
   /** Overrides the catalogue's status: 413, 414, 429, 431 … are all `http_request_denied`. */
   readonly status?: number;
+  /** Overrides the catalogue's: an HTTP/2 upstream may say that it has processed nothing of what it closes. */
+  readonly retry?: RetryClass;
   /** One sentence for the client: what to change. Never an address, a stack or a file. */
   readonly detail?: string;
   readonly retryAfterSeconds?: number;
@@ -64,6 +66,7 @@ export class GatewayError extends Error {
   readonly fields: readonly string[];
   readonly extensions: Readonly<Record<string, unknown>> | undefined;
   readonly close: boolean;
+  readonly retry: RetryClass;
 
   /** @param message for the log: a lower-case sentence with the thing in it. */
   constructor(type: ErrorType, message: string, options: GatewayErrorOptions = {}) {
@@ -75,9 +78,6 @@ export class GatewayError extends Error {
     this.fields = options.fields ?? [];
     this.extensions = options.extensions;
     this.close = options.close ?? false;
-  }
-
-  get retry(): RetryClass {
-    return CATALOGUE[this.type].retry;
+    this.retry = options.retry ?? CATALOGUE[type].retry;
   }
 }

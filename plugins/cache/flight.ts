@@ -88,6 +88,16 @@ export class Flight implements ResponseHandler, Source {
     return true;
   }
 
+  /** Another gateway has asked meanwhile: there is nothing to ask any more. */
+  answerWith(answer: StoredAnswer): void {
+    if (this.#state === 'over') return;
+    this.#end();
+    for (const reader of this.#readers) {
+      if (isFor(answer.head, reader)) this.#give(reader, answer, 'aya; hit; detail=store', 'hit');
+      else this.#alone(reader);
+    }
+  }
+
   /** It has taken too long in all: for one in the background, that nobody else bounds. */
   giveUp(): void {
     if (this.#state !== 'over') this.#control?.abort(NOBODY_LEFT);
@@ -192,7 +202,7 @@ export class Flight implements ResponseHandler, Source {
       body: stored.body,
     };
     if (head === undefined) this.#cache.store.remove(stored.head);
-    else this.#cache.store.put(head, stored.body, this.#asked, this.#cache.options.variants);
+    else this.#cache.store.put(head, stored.body, this.#asked, this.#cache.options.variants, this.purpose.permit);
     this.#settle();
     for (const reader of this.#readers) {
       // Where it may no longer be stored, it may no longer be shared.
@@ -251,7 +261,7 @@ export class Flight implements ResponseHandler, Source {
     const isUnmeasured = !BODILESS.has(head.status) && fieldOf(head.fields, 'content-length') === undefined;
     const whole = isUnmeasured ? { ...head, fields: [...head.fields, 'content-length', String(body.length)] } : head;
     // Trailers could not be given again.
-    if (trailers === undefined) store.put(whole, body, this.#asked, options.variants);
+    if (trailers === undefined) store.put(whole, body, this.#asked, options.variants, this.purpose.permit);
     return { head: whole, bodyBytes: body.length, body };
   }
 

@@ -2,6 +2,7 @@
 import type { StoredAnswer } from '../../src/cache/stored-answer.ts';
 import type { Control, ResponseHandler, UpstreamRequest } from '../../src/data/dispatch.ts';
 import type { GatewayError } from '../../src/errors.ts';
+import type { Permit } from '../../src/store/redis-answers.ts';
 import type { Serving } from './serve.ts';
 import { isPlain, type RequestTerms } from './terms.ts';
 
@@ -13,6 +14,8 @@ export interface Purpose {
   readonly stored: (StoredAnswer & { readonly body: Buffer }) | undefined;
   readonly isPersonal: boolean;
   readonly noStore: boolean;
+  /** To store the answer for other gateways, too. */
+  permit?: Permit | undefined;
 }
 
 /** What brings a reader its answer. */
@@ -29,7 +32,7 @@ export class Reader implements Control, Serving {
   readonly handler: ResponseHandler;
   readonly terms: RequestTerms;
   /** Why it goes to the upstream, as RFC 9211 names it. */
-  readonly reason: string;
+  reason: string;
   purpose: Purpose;
   source: Source | undefined;
   /** It has the head, and gets what comes. */

@@ -5,6 +5,7 @@ import type { Clock } from '../../src/clock.ts';
 import type { Dispatch, ResponseHandler, UpstreamRequest } from '../../src/data/dispatch.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { GatewayError } from '../../src/errors.ts';
+import type { Permit } from '../../src/store/redis-answers.ts';
 import type { Counter } from '../../src/memory/counter-table.ts';
 import { NOTHING, type Directives } from './directives.ts';
 import { Flight } from './flight.ts';
@@ -13,6 +14,7 @@ import { hasValidator, judge } from './judge.ts';
 import type { Keys } from './key.ts';
 import { HeadAnswer, Passing, Write } from './passing.ts';
 import { Reader, type Purpose } from './reader.ts';
+import { Recall, type Asks, type Memory, type RecallParts } from './recall.ts';
 import type { CacheOptions } from './schema.ts';
 import { serve } from './serve.ts';
 import { directivesOf, isPlain, readTerms, type RequestTerms } from './terms.ts';
@@ -35,6 +37,7 @@ export interface RouteCacheParts {
   readonly keys: Keys;
   readonly store: CacheStore;
   readonly clock: Clock;
+  readonly asks: Asks;
   readonly counters: Readonly<Record<Outcome, Counter>>;
   readonly next: Dispatch;
 }
@@ -46,18 +49,31 @@ export class RouteCache {
   readonly next: Dispatch;
   readonly #keys: Keys;
   readonly #counters: Readonly<Record<Outcome, Counter>>;
+  /** undefined: nothing is shared with other gateways. */
+  readonly #recalling: RecallParts | undefined;
+  /** What the store is being asked for, by key. */
+  readonly #recalls = new Map<string, Recall>();
   /** What is being fetched, by key. */
   readonly #flights = new Map<string, Flight>();
   /** Keys whose answers are not for all, and until when that is believed. */
   readonly #uncacheable = new Map<string, number>();
 
-  constructor({ options, keys, store, clock, counters, next }: RouteCacheParts) {
+  constructor({ options, keys, store, clock, asks, counters, next }: RouteCacheParts) {
     this.options = options;
     this.store = store;
     this.clock = clock;
     this.next = next;
     this.#keys = keys;
     this.#counters = counters;
+    const { fleet } = store;
+    this.#recalling = fleet && {
+      fleet,
+      clock,
+      asks,
+      onFound: ({ answer, asked }) => void store.put(answer!.head, answer!.body, asked, options.variants),
+      onKnown: this.#onKnown,
+      onOver: ({ key }) => void this.#recalls.delete(key),
+    };
   }
 
   readonly dispatch: Dispatch = (request, handler) => {
@@ -72,11 +88,10 @@ export class RouteCache {
     const key = this.#keys.key(request, partition ?? '');
     const variants = this.store.find(key);
     const stored = select(variants, request, isPersonal);
-    const wish = terms.cacheControl === undefined && !terms.pragma ? NOTHING : directivesOf(terms);
+    const wish = wishOf(terms);
     const isForced = stored !== undefined && this.#isForced(stored.head, wish);
     if (stored !== undefined && !isForced && this.#tryServe(request, handler, terms, stored, isPersonal)) return;
 
-    if (wish.onlyIfCached) return handler.onError(notStored());
     const reason = isForced
       ? 'request'
       : stored !== undefined
@@ -84,7 +99,9 @@ export class RouteCache {
         : variants.length > 0
           ? 'vary-miss'
           : 'uri-miss';
-    if (method === 'HEAD') return this.#head(request, handler, stored, isPersonal, reason);
+    const asksFleet = this.store.fleet?.isUp === true && !this.#isUncacheable(key);
+    if (!asksFleet && wish.onlyIfCached) return handler.onError(notStored());
+    if (!asksFleet && method === 'HEAD') return this.#head(request, handler, stored, isPersonal, reason);
     const purpose = {
       key,
       url: this.#keys.url(exchange),
@@ -92,7 +109,9 @@ export class RouteCache {
       isPersonal,
       noStore: wish.noStore,
     };
-    this.#fetch(new Reader(request, handler, terms, reason, purpose));
+    const reader = new Reader(request, handler, terms, reason, purpose);
+    if (asksFleet) this.#recall(reader);
+    else this.#fetch(reader);
   };
 
   // --- from the store ---
@@ -104,6 +123,8 @@ export class RouteCache {
     terms: RequestTerms,
     stored: StoredAnswer,
     isPersonal: boolean,
+    detail = '',
+    permit?: Permit,
   ): boolean {
     const { head } = stored;
     const ageMs = this.ageMs(head);
@@ -115,8 +136,8 @@ export class RouteCache {
     this.store.touch(stored);
     this.count(request.exchange, isFresh ? 'hit' : 'stale');
     const serving = { method: request.method, terms, handler };
-    if (!isFresh) this.#refresh(request, stored, body, isPersonal);
-    serve(serving, stored, body, ageMs, this.clock.wall(), `aya; hit; ttl=${Math.floor(leftMs / 1000)}`);
+    if (!isFresh) this.#refresh(request, stored, body, isPersonal, permit);
+    serve(serving, stored, body, ageMs, this.clock.wall(), `aya; hit; ttl=${Math.floor(leftMs / 1000)}${detail}`);
     return true;
   }
 
@@ -143,6 +164,38 @@ export class RouteCache {
     return principal === undefined || !BY_AUTHORIZATION.has(principal.method);
   }
 
+  // --- from the store that gateways share ---
+
+  #recall(reader: Reader): void {
+    const { key } = reader.purpose;
+    const known = this.#recalls.get(key);
+    if (known !== undefined) return known.join(reader);
+    const recall = new Recall(reader, this.#recalling!);
+    this.#recalls.set(key, recall);
+    recall.start();
+  }
+
+  /** As `dispatch` goes on, with what the store knows. */
+  readonly #onKnown = (reader: Reader, { answer, permit }: Memory): void => {
+    const { request, handler, terms, purpose } = reader;
+    const { isPersonal } = purpose;
+    const wish = wishOf(terms);
+    const found = answer && select([answer], request, isPersonal);
+    if (found !== undefined) {
+      const isForced = this.#isForced(found.head, wish);
+      if (!isForced && this.#tryServe(request, handler, terms, found, isPersonal, '; detail=store', permit)) {
+        return void reader.close();
+      }
+      reader.reason = isForced ? 'request' : 'stale';
+    }
+    if (wish.onlyIfCached) return reader.fail(notStored());
+    const isNewer = found !== undefined && found.head.storedAt > (purpose.stored?.head.storedAt ?? -Infinity);
+    reader.purpose = { ...purpose, permit, stored: isNewer ? this.#confirmable(found) : purpose.stored };
+    if (request.method !== 'HEAD') return this.#fetch(reader);
+    reader.close();
+    this.#head(request, handler, reader.purpose.stored, isPersonal, reader.reason);
+  };
+
   // --- from the upstream ---
 
   #fetch(reader: Reader): void {
@@ -164,7 +217,11 @@ export class RouteCache {
   /** Whether its answer is what the others want too: with the client's own conditions it is not, unless ours replace them. */
   #isShareable(reader: Reader, { key, stored }: Purpose): boolean {
     if (!isPlain(reader.terms) && stored === undefined) return false;
-    return (this.#uncacheable.get(key) ?? 0) < this.clock.now();
+    return !this.#isUncacheable(key);
+  }
+
+  #isUncacheable(key: string): boolean {
+    return (this.#uncacheable.get(key) ?? 0) >= this.clock.now();
   }
 
   /** For a reader whose answer turned out to be its own. */
@@ -173,13 +230,20 @@ export class RouteCache {
   }
 
   /** RFC 5861 §3: nobody waits for it. */
-  #refresh(request: UpstreamRequest, stored: StoredAnswer, body: Buffer, isPersonal: boolean): void {
+  #refresh(
+    request: UpstreamRequest,
+    stored: StoredAnswer,
+    body: Buffer,
+    isPersonal: boolean,
+    permit: Permit | undefined,
+  ): void {
     const { key } = stored.head;
     if (this.#flights.has(key)) return;
     const { exchange } = request;
     const { rule, generation } = exchange;
     const url = this.#keys.url(exchange);
-    const purpose = { key, url, stored: this.#confirmable({ ...stored, body }), isPersonal, noStore: false };
+    const confirmable = this.#confirmable({ ...stored, body });
+    const purpose: Purpose = { key, url, stored: confirmable, isPersonal, noStore: false, permit };
     const perTryMs = request.perTryMs > 0 ? request.perTryMs : rule.headMs;
     const fields = request.fields.slice();
     const own: UpstreamRequest = { ...request, method: 'GET', fields, perTryMs, endpoint: undefined, tried: undefined };
@@ -192,7 +256,20 @@ export class RouteCache {
       generation.end();
     });
     this.#flights.set(key, flight);
-    flight.start();
+    const { fleet } = this.store;
+    if (permit !== undefined || fleet?.isUp !== true) return flight.start();
+    // Another gateway may have done it already.
+    fleet.recall({ key, variant: stored.head.variant, url }, fleet.timeoutMs, (recalled) => {
+      purpose.permit = recalled?.permit;
+      const { answer, asked } = recalled ?? {};
+      if (answer === undefined || !this.#isFresh(answer.head)) return flight.start();
+      this.store.put(answer.head, answer.body, asked!, this.options.variants);
+      flight.answerWith(answer);
+    });
+  }
+
+  #isFresh(head: StoredHead): boolean {
+    return !head.noCache && this.ageMs(head) < head.freshMs;
   }
 
   readonly #onLanding = new Map<Flight, () => void>();
@@ -260,6 +337,10 @@ export class RouteCache {
     exchange.cache = outcome;
     this.#counters[outcome].increment();
   }
+}
+
+function wishOf(terms: RequestTerms): Directives {
+  return terms.cacheControl === undefined && !terms.pragma ? NOTHING : directivesOf(terms);
 }
 
 /** RFC 9111 §4.1: of those that the request chooses, the latest. */

@@ -1,9 +1,10 @@
 /** What is worth a further try, and when: the options of one route, compiled. It knows of no request in particular. */
 import type { Random } from '../../src/clock.ts';
 import type { ErrorType, GatewayError } from '../../src/errors.ts';
-import type { RetryConfig } from './schema.ts';
+import { codeOf } from '../../src/grpc/status.ts';
+import type { RetryConfig, RetryWord } from './schema.ts';
 
-export type Trouble = 'connect' | 'reset' | 'timeout';
+type Trouble = 'connect' | 'reset' | 'timeout';
 
 /** Errors that no word stands for are final: they are the request's own fault, or the gateway's. */
 const TROUBLES: { readonly [Type in ErrorType]?: Trouble } = {
@@ -17,6 +18,15 @@ const TROUBLES: { readonly [Type in ErrorType]?: Trouble } = {
   http_protocol_error: 'reset',
   http_response_timeout: 'timeout',
 };
+
+/** As Envoy has them: what may be gone at another endpoint, or a moment later. */
+const GRPC_WORDS: readonly (readonly [word: RetryWord, code: number])[] = [
+  ['grpc-cancelled', codeOf('CANCELLED')],
+  ['grpc-deadline-exceeded', codeOf('DEADLINE_EXCEEDED')],
+  ['grpc-internal', codeOf('INTERNAL')],
+  ['grpc-resource-exhausted', codeOf('RESOURCE_EXHAUSTED')],
+  ['grpc-unavailable', codeOf('UNAVAILABLE')],
+];
 
 /** RFC 9110 §9.2.2: safe methods, PUT and DELETE. Further ones are from WebDAV's registry and the QUERY draft. */
 const IDEMPOTENT: ReadonlySet<string> = new Set([
@@ -33,7 +43,8 @@ export class RetryPolicy {
   readonly share: number;
   /** Larger bodies are not kept for a second try; 0 when nothing that was sent is ever sent again. */
   readonly keptBytes: number;
-  readonly #on: ReadonlySet<Trouble | number>;
+  readonly #on: ReadonlySet<RetryWord | number>;
+  readonly #grpcCodes: ReadonlySet<number>;
   readonly #baseMs: number;
   readonly #maxMs: number;
   readonly #random: Random;
@@ -43,6 +54,7 @@ export class RetryPolicy {
     this.share = config.budget;
     this.keptBytes = config.on.every((word) => word === 'connect') ? 0 : config.maxBody;
     this.#on = new Set(config.on);
+    this.#grpcCodes = new Set(GRPC_WORDS.flatMap(([word, code]) => (config.on.includes(word) ? [code] : [])));
     this.#baseMs = config.backoff.base;
     this.#maxMs = config.backoff.max;
     this.#random = random;
@@ -57,6 +69,14 @@ export class RetryPolicy {
   /** An answer tells that the request arrived, and a 503 does not tell how far it got. */
   coversStatus(status: number, method: string): boolean {
     return status >= 400 && this.#on.has(status) && isIdempotent(method);
+  }
+
+  /**
+   * Every call is a POST, so no method says which may be repeated: whoever names a status on a route says so.
+   * @param code in the head of the answer, which then has no message; undefined when there is none.
+   */
+  coversCall(code: number | undefined): boolean {
+    return code !== undefined && this.#grpcCodes.has(code);
   }
 
   /** Full jitter: clients that failed together must not return together. @param retry 0 for the first. */

@@ -2,17 +2,34 @@
 import Type, { type StaticDecode } from 'typebox';
 import { Duration, Percent, Size } from '../../src/config/units.ts';
 
+export type RetryWord =
+  | 'connect'
+  | 'reset'
+  | 'timeout'
+  | 'grpc-cancelled'
+  | 'grpc-deadline-exceeded'
+  | 'grpc-internal'
+  | 'grpc-resource-exhausted'
+  | 'grpc-unavailable';
+
 const RetryObject = Type.Object(
   {
     attempts: Type.Integer({ minimum: 0, maximum: 10, default: 2, description: 'Further tries after the first.' }),
     on: Type.Array(
-      Type.Union([Type.Enum(['connect', 'reset', 'timeout']), Type.Integer({ minimum: 400, maximum: 599 })]),
+      Type.Union([
+        Type.Enum([
+          ...['connect', 'reset', 'timeout'],
+          ...['grpc-cancelled', 'grpc-deadline-exceeded', 'grpc-internal'],
+          ...['grpc-resource-exhausted', 'grpc-unavailable'],
+        ] as RetryWord[]),
+        Type.Integer({ minimum: 400, maximum: 599 }),
+      ]),
       {
         minItems: 1,
         uniqueItems: true,
         default: ['connect', 'reset'],
         description:
-          'connect: no connection, so nothing was sent; any method is tried again. reset: the connection broke before the answer’s head. timeout: no head in time. Or statuses. All but connect for idempotent methods only.',
+          'connect: no connection, so nothing was sent; any method is tried again. reset: the connection broke before the answer’s head. timeout: no head in time. Or statuses. All but connect for idempotent methods only. grpc-…: calls of gRPC that end with this status before any message.',
       },
     ),
     budget: Percent(

@@ -7,6 +7,7 @@ import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../../
 import { GatewayError } from '../../src/errors.ts';
 import { isKeepable, isReplayable, KeptBody } from './body.ts';
 import { isIdempotent, type RetryPolicy } from './policy.ts';
+import { StreamedCall } from './replay.ts';
 
 /**
  * - trying: nothing of an answer has been passed on, so there may be a further try.
@@ -29,6 +30,7 @@ export class Tries implements ResponseHandler, Control {
   #delayMs = 0;
   #wait: Timer | undefined;
   #keptBody: KeptBody | undefined;
+  #streamedCall: StreamedCall | undefined;
   /** Of the try under way. */
   #control: Control | undefined;
   #stoppedBy: GatewayError | undefined;
@@ -46,6 +48,10 @@ export class Tries implements ResponseHandler, Control {
     request.pool.budget.recordRequest();
     // Before the first try, so that the client can leave at any moment, also between tries.
     this.#handler.onStart(this);
+    const { body, exchange } = request;
+    if (exchange.grpc !== undefined && body !== null && !Buffer.isBuffer(body)) {
+      this.#streamedCall = new StreamedCall(body, this.#policy.keptBytes);
+    }
     if (isIdempotent(request.method) && isKeepable(request, this.#policy.keptBytes)) this.#keepBody();
     else this.#try();
   }
@@ -70,7 +76,7 @@ export class Tries implements ResponseHandler, Control {
   /** @param nothingSent then another endpoint is tried at once: waiting would help nobody. */
   #mayTryAgain(nothingSent: boolean): boolean {
     const request = this.#request;
-    if (this.#retries >= this.#policy.attempts || !isReplayable(request)) return false;
+    if (this.#retries >= this.#policy.attempts || !this.#isReplayable) return false;
     const untriedLeft = rememberEndpoint(request);
     const atOnce = nothingSent && untriedLeft && this.#retries === 0;
     this.#delayMs = atOnce ? 0 : this.#policy.backoffMs(this.#retries);
@@ -80,10 +86,15 @@ export class Tries implements ResponseHandler, Control {
     return nothingSent || request.pool.budget.tryRetry(this.#policy.share);
   }
 
+  get #isReplayable(): boolean {
+    return isReplayable(this.#request) || this.#streamedCall?.canReplay === true;
+  }
+
   #tryAgain(): void {
     this.#control = undefined;
     this.#retries++;
     this.#request.exchange.retries++;
+    if (!isReplayable(this.#request)) this.#request.body = this.#streamedCall!.replay();
     if (this.#delayMs === 0) this.#try();
     else this.#wait = this.#clock.after(this.#delayMs, () => this.#try());
   }
@@ -101,13 +112,19 @@ export class Tries implements ResponseHandler, Control {
 
   onHead(status: number, fields: string[]): void {
     if (this.#state !== 'trying') return;
-    if (this.#policy.coversStatus(status, this.#request.method) && this.#mayTryAgain(false)) {
+    if (this.#isWorthless(status) && this.#mayTryAgain(false)) {
       this.#state = 'discarding';
       this.#control!.abort(DISCARDED);
       return;
     }
     this.#state = 'answering';
+    this.#streamedCall?.forget();
     this.#handler.onHead(status, fields);
+  }
+
+  #isWorthless(status: number): boolean {
+    const { exchange, method } = this.#request;
+    return this.#policy.coversStatus(status, method) || this.#policy.coversCall(exchange.grpc?.status);
   }
 
   onData(chunk: Buffer): void {

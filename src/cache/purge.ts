@@ -38,7 +38,7 @@ function canonical(url: string): string {
 }
 
 /** In one spelling: host in lower case, no default port. */
-function spelled(url: string): string {
+export function spelled(url: string): string {
   const { protocol, host, pathname, search } = URL.parse(url) ?? { protocol: '', host: '', pathname: url, search: '' };
   return `${protocol}//${host}${pathname}${search}`;
 }

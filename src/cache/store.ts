@@ -4,6 +4,8 @@
  */
 import type { Asked, CacheTable, Look } from '../memory/cache-table.ts';
 import { ownerOf } from '../memory/cache-table.ts';
+import type { Permit } from '../store/redis-answers.ts';
+import type { FleetCache } from './fleet-cache.ts';
 import type { StoredAnswer, StoredHead } from './stored-answer.ts';
 
 /** Of each thread, beside the shared memory. */
@@ -28,8 +30,12 @@ export class CacheStore {
   readonly #near = new Map<string, Near>();
   #nearBytes = 0;
 
-  constructor(table: CacheTable, thread: number) {
+  /** What several gateways share, behind the memory; undefined: this one is alone. */
+  readonly fleet: FleetCache | undefined;
+
+  constructor(table: CacheTable, thread: number, fleet?: FleetCache) {
     this.#table = table;
+    this.fleet = fleet;
     this.#owner = ownerOf(thread);
   }
 
@@ -78,18 +84,26 @@ export class CacheStore {
     return this.#table.asked(url);
   }
 
-  /** @returns whether it is stored. @param mostVariants of its key. */
-  put(head: StoredHead, body: Buffer, asked: Asked, mostVariants: number): boolean {
+  /**
+   * @returns whether it is stored in memory. @param mostVariants of its key. @param permit of the store that is shared;
+   * undefined: the answer came from there, or must not go there.
+   */
+  put(head: StoredHead, body: Buffer, asked: Asked, mostVariants: number, permit?: Permit): boolean {
+    if (permit !== undefined && body.length <= this.maxEntry) this.fleet?.put(head, body, permit, mostVariants);
     const bytes = Buffer.from(JSON.stringify(head));
     return this.#table.put(this.#owner, head.key, head.variant, asked, bytes, body, mostVariants);
   }
 
-  remove({ key, variant }: StoredHead): void {
+  remove(head: StoredHead): void {
+    const { key, variant } = head;
+    this.fleet?.remove(head);
     this.#table.remove(this.#owner, key, variant);
   }
 
-  /** Whatever the URL has answered so far, in all threads. */
+  /** Whatever the URL has answered so far, in all threads, and in all gateways as soon as they hear. */
   forget(url: string): void {
+    // First: whoever asks the store in between must not believe it.
+    this.fleet?.forget(url);
     this.#table.forget(url);
   }
 

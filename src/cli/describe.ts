@@ -29,6 +29,7 @@ export const describeConditions = ({ scheme, conditions }: RouteMatch) =>
 
 function describeCondition(condition: Condition): string {
   if (condition.source === 'client') return `client in ${condition.networks.texts.join(' or ')}`;
+  if (condition.source === 'grpc') return 'is gRPC';
   const { source, name, test } = condition;
   switch (test.kind) {
     case 'exact':

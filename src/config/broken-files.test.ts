@@ -21,6 +21,22 @@ const pool = (rest: string) =>
   `pools:\n  a:\n    endpoints: [http://10.0.0.1:80]\n    ${rest}\nroutes: [{ name: r, pool: a }]\n`;
 
 const BROKEN: readonly Broken[] = [
+  // --- gRPC ---
+  {
+    what: 'a path as the name of a method',
+    text: toPoolA('match: { grpc: ▸/shop.Orders/Get }'),
+    says: "grpc '/shop.Orders/Get': a service has no slash before it: write shop.Orders/Get",
+  },
+  {
+    what: 'a path beside a gRPC method',
+    text: toPoolA('match: { grpc: shop.Orders, path: ▸/x }'),
+    says: "'path' beside 'grpc', which says it already: leave it out",
+  },
+  {
+    what: 'a health check by two protocols',
+    text: pool('health: { active: { ▸tcp: true, grpc: shop.Orders } }'),
+    says: "'tcp' beside 'grpc': an endpoint is asked one thing — leave one of them out",
+  },
   // --- YAML ---
   {
     what: 'a list that is not closed',
@@ -98,7 +114,7 @@ const BROKEN: readonly Broken[] = [
   {
     what: 'a key in another style',
     text: pool('▸load_balance: random'),
-    says: "unknown key 'load_balance' — known here: endpoints, balance, health, connections, limits, tls",
+    says: "unknown key 'load_balance' — known here: endpoints, balance, health, http2, connections, limits, tls",
   },
   {
     what: 'an unknown key at the top',

@@ -1,6 +1,6 @@
 /** What a schema cannot say about gateway.yaml. */
 import { compileNetworks } from '../data/match/networks.ts';
-import { redisOptions } from '../store/options.ts';
+import { answerStoreOptions, redisOptions } from '../store/options.ts';
 import type { Document } from './document.ts';
 import type { Problem } from './problem.ts';
 import type { GatewayConfig } from './schema.ts';
@@ -12,6 +12,7 @@ export function checkGateway(config: GatewayConfig, document: Document): Problem
     ...checkNetworks(config, document),
     ...checkStore(config, document),
     ...checkCache(config, document),
+    ...checkAnswerStore(config, document),
   ];
 }
 
@@ -98,4 +99,26 @@ function checkCache({ cache }: GatewayConfig, document: Document): Problem[] {
       ? ['/cache/memory', 'cache.memory is less than 1MiB']
       : ['/cache/maxEntry', 'cache.maxEntry is more than an eighth of cache.memory'];
   return [document.error(document.valueAt(at), hint, 'give the cache more memory, or store smaller answers only')];
+}
+
+function checkAnswerStore(config: GatewayConfig, document: Document): Problem[] {
+  const { store } = config.cache;
+  if (store === 'redis' && config.store === 'memory') {
+    return [
+      document.error(
+        document.valueAt('/cache/store'),
+        "cache.store is 'redis', and store names none",
+        'say store: redis://…, or give the cache one of its own: cache: { store: redis://… }',
+      ),
+    ];
+  }
+  // What `store` has wrong is said there.
+  if (store === 'redis') return [];
+  try {
+    answerStoreOptions(config);
+    return [];
+  } catch (error) {
+    const at = typeof store === 'string' ? '/cache/store' : '/cache/store/url';
+    return [document.error(document.valueAt(at), (error as Error).message)];
+  }
 }

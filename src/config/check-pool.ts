@@ -68,6 +68,10 @@ function checkHealth({ health }: PoolConfig, document: Document, at: string): Pr
   const problems = (['interval', 'timeout', 'fastInterval'] as const)
     .filter((key) => active[key] === 0)
     .map((key) => tooShort(document, `${at}/${key}`));
+  if (active.tcp && active.grpc !== undefined) {
+    const message = `'tcp' beside 'grpc': an endpoint is asked one thing`;
+    problems.push(document.error(document.keyAt(`${at}/tcp`), message, 'leave one of them out'));
+  }
   for (const name of Object.keys(active.headers)) {
     if (!isFieldName(name))
       problems.push(document.error(document.keyAt(child(`${at}/headers`, name)), `'${name}' is not a field name`));

@@ -11,6 +11,7 @@ import { checkRoute } from './check-route.ts';
 import { acmeFrom, checkAcme } from './check-acme.ts';
 import { complete } from './complete.ts';
 import { child, pointer, type Document } from './document.ts';
+import { withGrpcDefaults } from './grpc-defaults.ts';
 import type { Language } from './language.ts';
 import { isObject, merge } from './merge.ts';
 import { optionFiles, type OptionFiles } from './option-files.ts';
@@ -103,7 +104,7 @@ export function interpretRoutes(
   });
   const placedRoutes = routes.map((route, index): Placed<RouteConfig> => {
     const at = `/routes/${index}`;
-    const plain = routeFrom(document.source(at), complete(schemas.route, route) as WrittenRoute);
+    const plain = routeFrom(document.source(at), complete(schemas.route, withGrpcDefaults(route)) as WrittenRoute);
     const { config, faults } = withOptionFiles(plain, optionFiles(dir, document.attached), language.plugins);
     problems.push(...faults.map(({ path, message }) => document.error(document.valueAt(at + pointer(path)), message)));
     problems.push(...checkRoute(config, document, at));

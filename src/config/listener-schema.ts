@@ -103,7 +103,7 @@ const Http2Schema = settings(
       minimum: 1,
       default: 100,
       description:
-        'Requests that a client may reset, or have reset by sending nonsense, within 30 seconds; beyond that the connection ends (ENHANCE_YOUR_CALM).',
+        'Requests that a client may reset, or have reset by sending nonsense, within 30 seconds; beyond that, and if they are half of all, the connection ends (ENHANCE_YOUR_CALM).',
     }),
   },
   'HTTP/2, agreed on in the TLS handshake (ALPN); without TLS, spoken by clients that begin with it. false: HTTP/1.1 only.',

@@ -74,6 +74,12 @@ export const ActiveHealthSchema = object(
   {
     ...HttpCheck,
     tcp: Type.Boolean({ default: false, description: 'Only open a connection; the HTTP keys are then unused.' }),
+    grpc: Type.Optional(
+      Type.Union([Type.String({ title: 'service', examples: ['shop.Orders'] }), Type.Literal(true)], {
+        description:
+          'Ask the service grpc.health.v1.Health, over HTTP/2, whether this service is serving; true for the whole server. Of the HTTP keys only headers is then used.',
+      }),
+    ),
     port: Type.Optional(Port('Probe this port instead of the endpoint’s own.')),
     ...Cadence,
   },
@@ -122,11 +128,17 @@ const HealthSchema = settings(
 
 const ConnectionsSchema = settings(
   {
-    max: Type.Integer({ minimum: 1, default: 256, description: 'Open connections to one endpoint, over all threads.' }),
+    max: Type.Integer({
+      minimum: 1,
+      default: 256,
+      description:
+        'Open connections to one endpoint, over all threads. Over HTTP/2 a further one is opened when the others carry all that the endpoint takes.',
+    }),
     pending: Type.Integer({
       minimum: 0,
       default: 1024,
-      description: 'Requests that may wait for a connection to one endpoint; further ones get 503.',
+      description:
+        'Requests that may wait for a connection to one endpoint, or for a place on one; further ones get 503.',
     }),
     idle: Duration('Unused connections are closed after this; keep it below the upstream’s own.', '4s'),
     connectTimeout: Duration('For TCP and TLS together.', '2s'),
@@ -196,6 +208,11 @@ export const poolSchema = (balancers: readonly string[]) =>
       description: 'How an endpoint is chosen. All honour weight.',
     }),
     health: HealthSchema,
+    http2: Type.Boolean({
+      default: false,
+      description:
+        'Speak HTTP/2 to the endpoints, and nothing else: agreed by ALPN with https endpoints, taken for granted (h2c) with http ones. Needed for gRPC.',
+    }),
     connections: ConnectionsSchema,
     limits: PoolLimitsSchema,
     tls: Type.Optional(UpstreamTlsSchema),
@@ -226,6 +243,7 @@ export interface PoolConfig {
   endpoints: EndpointConfig[];
   balance: BalanceConfig;
   health: HealthConfig;
+  http2: boolean;
   connections: ConnectionsConfig;
   limits: PoolLimitsConfig;
   tls?: UpstreamTlsConfig;

@@ -72,6 +72,15 @@ export const MatchSchema = object({
       description: 'Default: every method.',
     }),
   ),
+  grpc: Type.Optional(
+    Type.String({
+      minLength: 1,
+      title: 'gRPC service or method',
+      examples: ['shop.Orders/Get', 'shop.Orders'],
+      description:
+        'Calls of gRPC: package.Service/Method, package.Service for all methods of a service, or * for all calls. Says path and methods, and that the route carries gRPC: see timeout and limits.body.',
+    }),
+  ),
   headers: Type.Optional(Conditions('All must hold.')),
   query: Type.Optional(Conditions('All must hold; of a repeated parameter the first value counts.')),
   cookies: Type.Optional(Conditions('All must hold.')),
@@ -85,13 +94,13 @@ export const MatchSchema = object({
 
 export const TimeoutSchema = settings(
   {
-    head: Duration('Until the answer’s head has arrived, over all tries.', '15s'),
+    head: Duration('Until the answer’s head has arrived, over all tries. Of gRPC routes: as streamIdle.', '15s'),
     total: Type.Optional(Duration('Until the answer is complete, over all tries. Event streams are exempt.')),
     perTry: Type.Optional(
       Duration('Until one try’s head has arrived. Default: 5s where a timeout may be retried, else as head.'),
     ),
     idle: Duration('Without a byte in either direction, once the head is there.', '60s'),
-    streamIdle: Duration('The same for event streams (text/event-stream).', '5m'),
+    streamIdle: Duration('The same for event streams (text/event-stream) and calls of gRPC.', '5m'),
   },
   'How long each part of an exchange may take.',
 );
@@ -100,7 +109,7 @@ export const RouteLimitsSchema = settings(
   {
     body: Type.Union([Size('Largest request body.', '1MiB'), Type.Literal('none')], {
       default: '1MiB',
-      description: 'Largest request body (413 beyond it), or none.',
+      description: 'Largest request body (413 beyond it), or none. Of gRPC routes: none.',
     }),
     encodedSlashes: Type.Enum(['refuse', 'allow'], {
       default: 'refuse',

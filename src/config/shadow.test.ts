@@ -21,6 +21,11 @@ describe('a route that can never match is found', () => {
     expect(shadowed({ path: '/x', methods: ['GET', 'PUT'] }, { path: '/x', methods: ['GET'] })).toEqual({ b: 'a' });
   });
 
+  it('that says the same of gRPC in other words', () => {
+    expect(shadowed({ grpc: 'shop.Orders' }, { grpc: 'shop.Orders/*' })).toEqual({ b: 'a' });
+    expect(shadowed({ grpc: 'shop.Orders' }, { path: '/shop.Orders/*', methods: ['POST'] })).toEqual({});
+  });
+
   it('when each of its alternatives is taken, by whichever route', () => {
     expect(shadowed({ path: '/x' }, { path: '/y' }, [{ path: '/x' }, { path: '/y' }])).toEqual({ c: 'a' });
     expect(shadowed({ path: '/x' }, [{ path: '/x' }, { path: '/y' }])).toEqual({});

@@ -2,6 +2,7 @@
  * Routes that can never match, because others take all their requests first. Conservative: what it names is certain,
  * what it does not name may still be shadowed by several routes together, or by conditions that imply each other.
  */
+import { expandGrpc } from '../data/match/grpc.ts';
 import { compileHosts } from '../data/match/host-pattern.ts';
 import { compilePath, type PathPattern } from '../data/match/path-pattern.ts';
 import type { MatchConfig, RouteConfig } from './schema.ts';
@@ -45,7 +46,7 @@ interface Alternative {
 const NONE = JSON.stringify({});
 
 function alternativesOf(route: RouteConfig, order: number, match: MatchConfig): Alternative[] {
-  const { host, path, methods, ...others } = match;
+  const { host, path, methods, ...others } = expandGrpc(match);
   return compileHosts(host).map((pattern) => ({
     route,
     order,

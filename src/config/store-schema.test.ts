@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { configDirectory } from '../../test/support/command.ts';
-import { redisOptions } from '../store/options.ts';
+import { answerStoreOptions, redisOptions } from '../store/options.ts';
 import { load } from './load.ts';
 import { formatProblem } from './problem.ts';
 import { redact } from './redact.ts';
 
 const ROUTES = { pools: { a: { endpoints: ['http://127.0.0.1:1'] } }, routes: [{ name: 'a', pool: 'a' }] };
 
-async function loaded(store: unknown, env: Record<string, string> = {}) {
-  const dir = await configDirectory({ 'gateway.yaml': { store }, 'routes.d/a.yaml': ROUTES });
+async function loaded(store: unknown, env: Record<string, string> = {}, cache: object = {}) {
+  const dir = await configDirectory({ 'gateway.yaml': { store, cache }, 'routes.d/a.yaml': ROUTES });
   const { config, problems, secrets } = await load(dir, { env });
   return { config, secrets, problems: problems.map(formatProblem).join('\n') };
 }
@@ -52,5 +52,33 @@ describe('store', () => {
     expect(redact(config!, secrets).gateway.store).toBe('redis://[redacted]@redis.internal:6379/0');
     const fromEnv = await loaded('redis://:${REDIS_PASSWORD}@redis.internal', { REDIS_PASSWORD: 'hunter2' });
     expect(JSON.stringify(redact(fromEnv.config!, fromEnv.secrets))).not.toContain('hunter2');
+  });
+});
+
+describe('cache.store', () => {
+  it.each([
+    [undefined, undefined],
+    ['redis', { host: 'limits', keyPrefix: 'shop:' }],
+    ['redis://answers:7000', { host: 'answers', port: 7000, keyPrefix: 'aya:', timeoutMs: 50 }],
+    [
+      { url: 'rediss://answers', timeout: '20ms' },
+      { host: 'answers', tls: true, timeoutMs: 20 },
+    ],
+  ])('may be written as %j', async (store, expected) => {
+    const { config } = await loaded({ url: 'redis://limits', keyPrefix: 'shop:' }, {}, { store });
+    const options = answerStoreOptions(config!.gateway);
+    if (expected === undefined) expect(options).toBeUndefined();
+    else expect(options).toMatchObject(expected);
+  });
+
+  it.each([
+    ['redis', /cache\.store is 'redis', and store names none/],
+    ['redis://:hunter2@host/users', /not the URL of a Redis/],
+    [{ url: 'redis://:hunter2@h ost' }, /not the URL of a Redis/],
+  ])('is refused as %j', async (store, message) => {
+    const { config, problems } = await loaded('memory', {}, { store });
+    expect(config).toBeUndefined();
+    expect(problems).toMatch(message);
+    expect(problems).not.toContain('hunter2');
   });
 });

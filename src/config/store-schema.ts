@@ -3,7 +3,7 @@ import Type, { type StaticDecode } from 'typebox';
 import { object } from './shapes.ts';
 import { Duration } from './units.ts';
 
-const RedisUrl = Type.String({
+export const RedisUrl = Type.String({
   pattern: '^rediss?://',
   title: 'URL of Redis',
   examples: ['redis://redis.internal:6379/0', 'rediss://:${REDIS_PASSWORD}@redis.internal:6380'],

@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import pino from 'pino';
+import type { Purge } from '../cache/purge.ts';
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
 import { formatProblem, isError } from '../config/problem.ts';
 import type { Config, GatewayConfig } from '../config/schema.ts';
@@ -30,6 +31,7 @@ import type {
   ListenerView,
   ManagedCertificateView,
   PoolView,
+  PurgeResult,
   ReloadResult,
   RouteView,
   ThreadView,
@@ -216,6 +218,10 @@ export class Gateway implements AdminView {
 
   get cacheTable(): CacheTable {
     return this.#serving.cacheTable;
+  }
+
+  purgeCache(purge: Purge): Promise<PurgeResult> {
+    return this.#serving.purgeCache(purge);
   }
 
   get limitUsage(): UsageTable {

@@ -110,6 +110,9 @@ function traffic(page: MetricsPage, now: () => Moment): void {
       for (const { route, sums } of now().routes) for (const [code, count] of sums.codes) add({ route, code }, count);
     },
   );
+  page.counter('aya_grpc_calls_total', 'Calls of gRPC, by their status.', ['route', 'code'], (add) => {
+    for (const { route, sums } of now().routes) for (const [code, count] of sums.grpc) add({ route, code }, count);
+  });
   page.histogram(
     'aya_request_duration_seconds',
     'From the head of a request to the end of its answer.',

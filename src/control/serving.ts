@@ -14,9 +14,11 @@ import { EndpointTable } from '../memory/endpoint-table.ts';
 import { CounterTable, type CounterSpec } from '../memory/counter-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
 import { AcmeFollower } from './acme/acme.ts';
+import { purgeJudge, type Purge } from '../cache/purge.ts';
+import { CacheFleet } from './cache-fleet.ts';
 import { viewCertificates } from './certificates.ts';
 import { DocumentFollower } from './documents.ts';
-import { redisOptions } from '../store/options.ts';
+import { answerStoreOptions, redisOptions } from '../store/options.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
 import { Health } from './health/health.ts';
 import type { ControlLog } from './log.ts';
@@ -25,7 +27,15 @@ import { RouteRegistry } from './route-registry.ts';
 import { StoredConsumerFollower } from './stored-consumers.ts';
 import { Supervisor } from './supervisor.ts';
 import type { SpawnThread } from './thread-line.ts';
-import type { CertificateView, DocumentView, ManagedCertificateView, PoolView, RouteView, ThreadView } from './view.ts';
+import type {
+  CertificateView,
+  DocumentView,
+  ManagedCertificateView,
+  PoolView,
+  PurgeResult,
+  RouteView,
+  ThreadView,
+} from './view.ts';
 
 export interface ServingParts {
   readonly threads: number;
@@ -51,6 +61,7 @@ export class Serving {
   readonly #consumers: StoredConsumerFollower;
   readonly #acme: AcmeFollower;
   readonly #supervisor: Supervisor;
+  readonly #cacheFleet: CacheFleet | undefined;
   #lastId = 0;
   #plan: GenerationPlan;
   #config: Config;
@@ -98,6 +109,8 @@ export class Serving {
       publish: (pending) => this.#supervisor.tellAll({ kind: 'challenges', pending }),
       install: () => this.#swapAfter(() => this.#install()),
     });
+    const answerStore = answerStoreOptions(config.gateway);
+    this.#cacheFleet = answerStore && new CacheFleet(answerStore, { table: this.cacheTable, clock, random, log });
     this.#supervisor = new Supervisor({
       threads,
       endpoints: table,
@@ -106,6 +119,7 @@ export class Serving {
       limits: this.limitTables,
       cache: this.cacheTable,
       store: redisOptions(config.gateway.store),
+      answerStore,
       connections: ConnectionTable.allocate(threads),
       spawn,
       clock,
@@ -129,6 +143,7 @@ export class Serving {
     await this.#consumers.start(redisOptions(this.config.gateway.store));
     await this.#acme.start(this.#config);
     this.#plan = { ...this.#plan, tlsFiles: this.#withIssued(this.#config, this.#tlsFiles) };
+    await this.#cacheFleet?.start();
     await this.#supervisor.start(this.#plan, this.config.gateway.listen);
     this.#acme.run();
   }
@@ -189,7 +204,17 @@ export class Serving {
     this.#documents.close();
     this.#consumers.close();
     await this.#acme.close();
+    this.#cacheFleet?.close();
     await this.#supervisor.close();
+  }
+
+  /** Here, and in the gateways that share the store. @throws PurgeRefused */
+  async purgeCache(purge: Purge): Promise<PurgeResult> {
+    const judge = purgeJudge(purge);
+    // Told first: what the store says from here on is not believed before it has heard.
+    const fleet = this.#cacheFleet?.purge(purge);
+    const purged = this.cacheTable.purge(judge);
+    return fleet === undefined ? { purged } : { purged, fleet: await fleet };
   }
 
   get config(): Config {

@@ -32,6 +32,7 @@ export interface SupervisorParts {
   readonly limits: LimitTables;
   readonly cache: CacheTable;
   readonly store?: RedisOptions | undefined;
+  readonly answerStore?: RedisOptions | undefined;
   readonly connections: ConnectionTable;
   readonly spawn: SpawnThread;
   readonly clock: Clock;
@@ -164,7 +165,7 @@ export class Supervisor {
   }
 
   #seat(thread: number): DataThread {
-    const { threads, clock, endpoints, metrics, counters, limits, cache, store, connections, spawn } = this.#parts;
+    const { threads, clock, endpoints, metrics, counters, limits, cache, connections, spawn } = this.#parts;
     return new DataThread({
       thread,
       clock,
@@ -177,7 +178,8 @@ export class Supervisor {
           counters: counters.buffers,
           limits: limits.buffers,
           cache: cache.buffers,
-          store,
+          store: this.#parts.store,
+          answerStore: this.#parts.answerStore,
           connections: connections.shared,
           heartbeats: this.#heartbeats.buffer,
           ticketSecrets: this.#tickets.secrets,

@@ -3,11 +3,13 @@
  * data plane nothing: everything here is either in the control plane's own memory or in the shared tables.
  */
 import type { Config } from '../config/schema.ts';
+import type { Purge } from '../cache/purge.ts';
 import type { CacheTable } from '../memory/cache-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import type { UsageTable } from '../memory/usage-table.ts';
+import type { Word } from './cache-fleet.ts';
 
 /** `starting`: no thread listens yet. `draining`: readiness has failed, what is in flight still finishes. */
 export type GatewayStatus = 'starting' | 'ready' | 'draining';
@@ -133,6 +135,14 @@ export interface ReloadResult {
   readonly revision: string;
 }
 
+/** What a purge did. */
+export interface PurgeResult {
+  /** Stored answers in the memory of this gateway. */
+  readonly purged: number;
+  /** Whether the store has heard, and with it the others; absent: nothing is shared. */
+  readonly fleet?: Word;
+}
+
 export interface AdminView {
   readonly status: GatewayStatus;
   /** Milliseconds since the epoch. */
@@ -169,5 +179,7 @@ export interface AdminView {
   documents(): readonly DocumentView[];
   certificates(): readonly CertificateView[];
   managedCertificates(): readonly ManagedCertificateView[];
+  /** @throws PurgeRefused */
+  purgeCache(purge: Purge): Promise<PurgeResult>;
   reload(reason: string): Promise<ReloadResult>;
 }

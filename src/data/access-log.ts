@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { Clock, Random } from '../clock.ts';
 import type { GatewayConfig } from '../config/schema.ts';
+import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { Exchange } from './exchange.ts';
 import { LineWriter } from './line-writer.ts';
 
@@ -23,7 +24,7 @@ export class AccessLog {
   }
 
   write(exchange: Exchange, durationMs: number): void {
-    const { error, client, upstream, clientLeft } = exchange;
+    const { error, client, upstream, clientLeft, grpc } = exchange;
     if (error === undefined && !clientLeft && this.#sample < 1 && this.#random() >= this.#sample) return;
     const line = {
       level: INFO,
@@ -37,6 +38,7 @@ export class AccessLog {
       // Without the query: it is where tokens travel.
       path: exchange.path,
       status: exchange.status,
+      grpcStatus: grpc && GRPC_STATUSES[grpc.outcome(error, clientLeft)],
       route: exchange.rule.name,
       pool: upstream?.pool?.name,
       endpoint: upstream?.endpoint?.url,

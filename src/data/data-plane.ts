@@ -8,6 +8,7 @@ import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts'
 import { countersOf, scanPlugins, type AnyPlugin } from '../extension.ts';
 import { leaseFromRedis, type RedisLeases } from '../limits/leased-redis.ts';
 import { MemoryLimits } from '../limits/memory-limits.ts';
+import { FleetCache } from '../cache/fleet-cache.ts';
 import { CacheStore } from '../cache/store.ts';
 import { CacheTable } from '../memory/cache-table.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
@@ -69,6 +70,7 @@ class DataPlane implements ListenerHost {
   readonly #line: Line<FromThread, ToThread>;
   readonly #store: EndpointStore;
   readonly #leases: RedisLeases | undefined;
+  readonly #fleet: FleetCache | undefined;
   readonly #heartbeats: Int32Array;
   readonly #prepared = new Map<number, Generation>();
   readonly #live = new Set<Generation>();
@@ -96,6 +98,9 @@ class DataPlane implements ListenerHost {
     const log = parts.log ?? pino({ base: { thread } });
     const local = new MemoryLimits(data.limits, thread, clock);
     this.#leases = data.store && leaseFromRedis(data.store, local, { clock, random, wheel, metrics, log });
+    const cacheTable = new CacheTable(data.cache);
+    this.#fleet = data.answerStore && new FleetCache(data.answerStore, { table: cacheTable, clock, random, log });
+    void this.#fleet?.start();
     this.context = {
       thread,
       threads,
@@ -112,7 +117,7 @@ class DataPlane implements ListenerHost {
       documents: new Documents((url) => line.send({ kind: 'refresh', url }), clock),
       challenges: new Challenges(),
       limits: this.#leases?.limits ?? local,
-      cache: new CacheStore(new CacheTable(data.cache), thread),
+      cache: new CacheStore(cacheTable, thread, this.#fleet),
       counters: new CounterTable(data.counters, countersOf(plugins)),
       tickets: new TicketSecrets(data.ticketSecrets),
       draining: false,
@@ -130,11 +135,12 @@ class DataPlane implements ListenerHost {
 
   onEnd(exchange: Exchange): void {
     const { metrics, clock } = this.context;
-    const { rule, error, tunnel } = exchange;
+    const { rule, error, tunnel, grpc } = exchange;
     const durationMs = clock.now() - exchange.startedAt;
     // How long a tunnel lives says nothing about speed.
     const answeredMs = tunnel === undefined ? durationMs : tunnel.openedAt - exchange.startedAt;
     metrics.request(rule.row, exchange.status, answeredMs, exchange.bytesIn, exchange.bytesOut);
+    if (grpc !== undefined) metrics.grpc(rule.row, grpc.outcome(error, exchange.clientLeft));
     if (error !== undefined) metrics.error(rule.row, ERROR_TYPES.indexOf(error.type));
     for (let retry = 0; retry < exchange.retries; retry++) metrics.retry(rule.row);
     this.#accessLog?.write(exchange, durationMs);
@@ -248,6 +254,7 @@ class DataPlane implements ListenerHost {
     await this.#accessLog?.close();
     this.#accessLog = undefined;
     await this.#leases?.close();
+    await this.#fleet?.close();
     this.#line.send({ kind: 'drained', cut });
   }
 
@@ -264,6 +271,7 @@ function noRouteRule(): Rule {
     name: '__none__',
     row: NO_ROUTE_ROW,
     pool: undefined,
+    grpc: false,
     allowsEncodedSlashes: false,
     maxBodyBytes: 0,
     admit: () => {},

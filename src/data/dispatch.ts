@@ -11,6 +11,12 @@ import type { GatewayError } from '../errors.ts';
 import type { Endpoint, Pool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
 
+/** A body as it comes from the client. */
+export interface BodyStream extends Readable {
+  /** Flat: name, value … as they were sent. Known once it has ended. */
+  readonly rawTrailers?: readonly string[];
+}
+
 /** The request as it goes to the upstream. Layers may change it before they pass it on. */
 export interface UpstreamRequest {
   readonly exchange: Exchange;
@@ -20,7 +26,7 @@ export interface UpstreamRequest {
   /** Flat: name, value, name, value … without hop-by-hop fields. `host` is first. */
   fields: string[];
   /** null: no body. A Buffer can be sent again, a stream only while nothing of it was read. */
-  body: Readable | Buffer | null;
+  body: BodyStream | Buffer | null;
   /** Of a streamed body, when the client announced it; undefined: it goes in chunks. */
   contentLength: number | undefined;
   /** A streamed body that grows larger is refused with 413. */

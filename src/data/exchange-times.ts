@@ -1,4 +1,6 @@
 /** When an exchange is overdue: what happened when, and how long each part of it may take. */
+import { GatewayError } from '../errors.ts';
+import { slowBody } from './request-body.ts';
 import type { Rule } from './rule.ts';
 
 /** A slow body is cut when it falls behind its rate: its first ten seconds are free. */
@@ -13,6 +15,7 @@ interface Progress {
   /** Bytes that came from the client since it began. */
   readonly bytesReceived: number;
   readonly client: { readonly minRate: number };
+  readonly grpc: { readonly timeoutMs: number; readonly lasting: boolean } | undefined;
 }
 
 export class ExchangeTimes {
@@ -22,6 +25,9 @@ export class ExchangeTimes {
   sentAt = 0;
   /** Whether `total` applies: not to event streams. */
   bounded = true;
+  /** Of the request's body, as far as anybody has looked. */
+  #lastUploadAt = 0;
+  #seenBytes = 0;
   /** Since when the upstream takes no more of the body; 0: it does. */
   #blockedAt = 0;
   /** For how long it has not, in all: no fault of the client's. */
@@ -36,23 +42,46 @@ export class ExchangeTimes {
     this.#blockedAt = 0;
   }
 
+  /** Looked at when something may be overdue: whether more of the request has come since the last time. */
+  look(now: number, bytesReceived: number): void {
+    if (bytesReceived > this.#seenBytes) this.#lastUploadAt = now;
+    this.#seenBytes = bytesReceived;
+  }
+
   /** The nearest moment at which something may be overdue. */
   nextDue(progress: Progress): number {
-    const { rule, startedAt } = progress;
-    const total = this.bounded && rule.totalMs > 0 ? startedAt + rule.totalMs : Infinity;
+    const { rule, startedAt, grpc } = progress;
+    const totalMs = this.bounded && rule.totalMs > 0 ? rule.totalMs : Infinity;
+    const total = startedAt + Math.min(totalMs, grpc?.timeoutMs ?? Infinity);
     return Math.min(total, this.#answerDue(progress), this.bodyDue(progress));
   }
 
   /** Silence once the head is there; before that, what the head may take once the upstream has the whole request. */
-  #answerDue({ rule, startedAt, isUploading }: Progress): number {
+  #answerDue({ rule, startedAt, isUploading, grpc }: Progress): number {
+    if (grpc?.lasting === true && (isUploading || this.lastByteAt > 0)) {
+      return Math.max(startedAt, this.lastByteAt, this.#lastUploadAt) + rule.streamIdleMs;
+    }
     if (this.lastByteAt > 0) return this.lastByteAt + (this.bounded ? rule.idleMs : rule.streamIdleMs);
     if (this.#blockedAt > 0) return this.#blockedAt + rule.headMs;
     return isUploading ? Infinity : Math.max(startedAt, this.sentAt) + rule.headMs;
   }
 
+  /** What is due now, as an error. */
+  overdue(progress: Progress, now: number): GatewayError {
+    if (this.bodyDue(progress) <= now) return slowBody(progress.client.minRate);
+    const { rule, startedAt, grpc } = progress;
+    const isDeadline = grpc !== undefined && startedAt + grpc.timeoutMs <= now;
+    const what = isDeadline
+      ? `the caller's deadline of ${grpc.timeoutMs} ms is over`
+      : this.lastByteAt === 0 && !progress.isUploading
+        ? `no answer within ${rule.headMs} ms`
+        : 'it came to a halt or took too long';
+    return new GatewayError('http_response_timeout', `route '${rule.name}': ${what}`);
+  }
+
   /** A body may take ten seconds, and one more for each `minRate` bytes that came. */
-  bodyDue({ isUploading, startedAt, bytesReceived, client }: Progress): number {
-    if (!isUploading || this.#blockedAt > 0) return Infinity;
+  bodyDue({ isUploading, startedAt, bytesReceived, client, grpc }: Progress): number {
+    if (!isUploading || this.#blockedAt > 0 || grpc?.lasting === true) return Infinity;
     return startedAt + this.#blockedMs + BODY_GRACE_MS + (bytesReceived / client.minRate) * 1000;
   }
 }

@@ -6,6 +6,7 @@
 import type { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { GatewayError } from '../errors.ts';
+import { GrpcCall } from '../grpc/call.ts';
 import { Deadline } from '../timer-wheel.ts';
 import type { PickRequest } from '../upstream/endpoint.ts';
 import { Answer, isEventStream } from './answer.ts';
@@ -15,6 +16,7 @@ import type { Control, ResponseHandler, UpstreamRequest } from './dispatch.ts';
 import { ExchangeTimes } from './exchange-times.ts';
 import type { Generation } from './generation.ts';
 import type { RequestHead } from './head.ts';
+import { grpcTrailers, renderGrpcProblem } from './grpc-problem.ts';
 import type { Destination } from './intake.ts';
 import { renderProblem } from './problem.ts';
 import type { DataContext } from './context.ts';
@@ -23,7 +25,7 @@ import type { Match } from './match/matcher.ts';
 import { matchedPrefix } from './match/path-pattern.ts';
 import type { Principal } from './principal.ts';
 import { RequestView } from './match/request-view.ts';
-import { slowBody, type HeldBody } from './request-body.ts';
+import type { HeldBody } from './request-body.ts';
 import { editAnswer, editProblem, logBug, tellEnd, type Rule } from './rule.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
 import type { Upgrade } from './upgrade.ts';
@@ -52,6 +54,8 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   readonly search: string;
   /** What conditions and balancers look at. */
   readonly view: RequestView;
+  /** The request is a call of gRPC. */
+  readonly grpc: GrpcCall | undefined;
   /** Behind trusted proxies, the client before them. */
   readonly clientAddress: string;
 
@@ -122,6 +126,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     const { host, routePath, search } = destination;
     const scheme = clientScheme(client, head);
     this.view = new RequestView(this.method, host, routePath, search, head.visible, clientAddress, scheme);
+    this.grpc = GrpcCall.of(this.view, req.httpVersion);
     this.clientAddress = clientAddress;
     this.#bytesReadBefore = transport.bytesRead;
     this.#answer = new Answer(res);
@@ -185,6 +190,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
       tried: undefined,
       upgrade: this.upgrade === undefined || rule.websocket === false ? undefined : 'websocket',
     };
+    this.grpc?.begin(rule, this.upstream.fields);
   }
 
   /** Whether the answer is an event stream that has begun. */
@@ -297,11 +303,12 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.error ??= error;
     this.#abort(error);
     if (this.res.headersSent) {
-      this.transport.reset();
+      if (this.grpc?.endsInTrailers === true) this.#answer.end(grpcTrailers(error));
+      else this.transport.reset();
       return;
     }
-    const problem = renderProblem(error, this.id);
-    this.status = problem.status;
+    const problem = this.grpc === undefined ? renderProblem(error, this.id) : renderGrpcProblem(error, this.id);
+    this.status = error.status;
     this.bytesOut = problem.body.length;
     editProblem(this, problem.fields, this.#context.log);
     this.#answer.replace(problem.status, problem.fields);
@@ -346,20 +353,12 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   }
 
   override onDue(now: number): void {
+    this.#times.look(now, this.bytesReceived);
     const due = this.#times.nextDue(this);
     if (due > now) this.#context.wheel.set(this, due);
     // The client does not take what is ready for it.
     else if (this.#answered) this.transport.reset();
-    else this.fail(this.#times.bodyDue(this) <= now ? slowBody(this.client.minRate) : this.#timeout());
-  }
-
-  #timeout(): GatewayError {
-    const { rule } = this;
-    const what =
-      this.#times.lastByteAt === 0
-        ? `no answer within ${rule.headMs} ms`
-        : 'the answer came to a halt or took too long';
-    return new GatewayError('http_response_timeout', `route '${rule.name}': ${what}`);
+    else this.fail(this.#times.overdue(this, now));
   }
 
   // --- the end ---

@@ -17,6 +17,8 @@ export interface RequestHead {
   contentLength: number | undefined;
   /** There is a body, and nobody has said how long it is. */
   chunked: boolean;
+  /** It takes trailers, which gRPC insists on (RFC 9110 §10.1.4). */
+  acceptsTrailers: boolean;
   /** What proxies before us said; believed only from trusted ones. */
   forwardedFor: string | undefined;
   forwardedProto: string | undefined;
@@ -51,6 +53,7 @@ const Fate = {
   framingTwin: 15,
   clientCert: 16,
   xfcc: 17,
+  te: 18,
 } as const;
 type Fate = (typeof Fate)[keyof typeof Fate];
 
@@ -62,7 +65,7 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['keep-alive', Fate.drop],
   ['proxy-connection', Fate.drop],
   ['proxy-authorization', Fate.drop],
-  ['te', Fate.drop],
+  ['te', Fate.te],
   ['trailer', Fate.drop],
   ['upgrade', Fate.drop],
   ['http2-settings', Fate.drop],
@@ -83,6 +86,9 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
  */
 const CLAIM =
   /^(?:x-(?:forwarded|consumer|authenticated|ssl-client|amzn-mtls)-.*|ssl-client-.*|client-cert-chain|x-forwarded|x-userinfo|x-original-(?:url|uri|host)|x-rewrite-url|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip)$/;
+
+/** A member of TE, whatever stands beside it. */
+const TRAILERS = /(?:^|,)[\t ]*trailers[\t ]*(?:,|$)/i;
 
 /** `host` and its value, which the listener writes. */
 const OWN_PAIR = 2;
@@ -157,6 +163,9 @@ export class HeadReader {
           break;
         case Fate.forwardedPort:
           head.forwardedPort = value;
+          break;
+        case Fate.te:
+          head.acceptsTrailers ||= TRAILERS.test(value);
           break;
         case Fate.requestId:
           head.requestId = value;
@@ -237,7 +246,7 @@ export class HeadReader {
 
 /** Whether a field is kept from conditions as it is from the upstream. Framing and hop-by-hop fields are no secret. */
 function isHidden(fate: Fate, trusted: boolean): boolean {
-  if (fate < Fate.forwardedFor) return false;
+  if (fate < Fate.forwardedFor || fate === Fate.te) return false;
   if (!trusted) return true;
   return fate === Fate.lie || fate === Fate.underscore || fate === Fate.clientCert || fate === Fate.xfcc;
 }
@@ -249,6 +258,7 @@ function emptyHead(visible: readonly string[]): RequestHead {
     fields: ['host', ''],
     contentLength: undefined,
     chunked: false,
+    acceptsTrailers: false,
     forwardedFor: undefined,
     forwardedProto: undefined,
     forwardedHost: undefined,

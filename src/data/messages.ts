@@ -39,6 +39,8 @@ export interface ThreadData {
   readonly cache: CacheTableBuffers;
   /** Where several gateways count together; absent: memory. */
   readonly store?: RedisOptions | undefined;
+  /** Where several gateways share answers; absent: nowhere. */
+  readonly answerStore?: RedisOptions | undefined;
   /** What TLS session tickets are sealed with: the first, and read with: all. */
   readonly ticketSecrets: readonly Uint8Array[];
   /** One heartbeat cell per thread, counted up by it a few times a second: a still one is wedged. */

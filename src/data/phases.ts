@@ -31,7 +31,7 @@ export const PHASES = [
   {
     phase: 'transform',
     side: 'both',
-    plugins: ['redirect', 'rewrite', 'headers', 'securityHeaders', 'compress'],
+    plugins: ['redirect', 'rewrite', 'headers', 'securityHeaders', 'clientCache', 'compress'],
     why: 'last before it leaves, so that all before it saw what the client sent; on the way back outside the cache',
   },
   {

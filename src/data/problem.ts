@@ -31,16 +31,19 @@ export function renderProblem(error: GatewayError, requestId?: string): Problem 
     'application/problem+json',
     'content-length',
     String(body.length),
-    'cache-control',
-    'no-store',
-    'proxy-status',
-    `aya; error=${error.type}`,
+    ...problemFields(error, requestId),
   ];
+  return { status, fields, body };
+}
+
+/** What the head of a problem says beside its body. */
+export function problemFields(error: GatewayError, requestId: string | undefined): string[] {
+  const fields = ['cache-control', 'no-store', 'proxy-status', `aya; error=${error.type}`];
   if (requestId !== undefined) fields.push('x-request-id', requestId);
   if (error.retryAfterSeconds !== undefined) fields.push('retry-after', String(error.retryAfterSeconds));
   for (const part of error.fields) fields.push(part);
   if (error.close) fields.push('connection', 'close');
-  return { status, fields, body };
+  return fields;
 }
 
 /** The same as bytes, for a connection on which Node has given up: it is closed afterwards. */

@@ -8,6 +8,7 @@ import type { DataContext } from './context.ts';
 import { compose, type Dispatch } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
 import { plainFrames } from './inspected/handshake.ts';
+import { carriesGrpc } from './match/grpc.ts';
 import { compileRequestLimits } from './request-limits.ts';
 
 /** For a try's head, where a timeout may be retried and the route names none. */
@@ -19,6 +20,8 @@ export interface Rule {
   readonly row: number;
   /** Undefined when a plugin answers or chooses. */
   readonly pool: Pool | undefined;
+  /** All of its requests are calls of gRPC. */
+  readonly grpc: boolean;
   readonly allowsEncodedSlashes: boolean;
   readonly maxBodyBytes: number;
   /** @throws GatewayError when the head is beyond one of the route's other limits. */
@@ -60,6 +63,7 @@ export async function compileRule(route: RouteConfig, row: number, parts: RulePa
     name: route.name,
     row,
     pool: route.pool === undefined ? undefined : pools.get(route.pool),
+    grpc: carriesGrpc(route.match),
     allowsEncodedSlashes: route.limits.encodedSlashes === 'allow',
     maxBodyBytes: route.limits.body === 'none' ? Infinity : route.limits.body,
     admit: compileRequestLimits(route.limits),

@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import type { WebsocketConfig } from '../config/schema.ts';
 import { Deadline } from '../timer-wheel.ts';
-import type { Switched } from '../upstream/h1/connection.ts';
+import type { Switched } from '../upstream/call.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
 import http from '../node-http.ts';
-import type { Switched } from '../upstream/h1/connection.ts';
+import type { Switched } from '../upstream/call.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
 

@@ -4,7 +4,11 @@
  * To forget a URL is to count up one cell: every record carries the cell of its URL and what it counted when the answer was
  * asked for. So a write to a URL reaches all variants, all callers' copies, all threads' near copies and all answers that
  * are still on their way, at the cost of one addition. Two URLs may share a cell; then one is fetched once too often.
+ *
+ * Where answers are shared with other gateways, a second count for each cell says how much of what was forgotten the store
+ * has yet to be told of: what it has under such a URL is not believed until then.
  */
+import { hash } from 'node:crypto';
 import { CachePages, PAGE_BYTES } from './cache-pages.ts';
 import { CacheShard, type Record } from './cache-shard.ts';
 import { fillSeed, KeyHash, SEED_WORDS } from './key-hash.ts';
@@ -19,6 +23,9 @@ export interface CacheTableBuffers {
 
 /** Cells of URLs. */
 const MARKS = 65_536;
+/** Stands for all of them, where something is purged. */
+export const ALL_MARKS = MARKS;
+const UNTOLD_WORDS = MARKS + 16;
 /** The seed and the count of purges. */
 const HEADER_WORDS = 16;
 const PURGES = SEED_WORDS;
@@ -55,6 +62,9 @@ export class CacheTable {
   readonly buffers: CacheTableBuffers;
   readonly #header: Int32Array;
   readonly #marks: Int32Array;
+  readonly #untold: Int32Array;
+  /** Of this gateway, among those that share a store; says nothing of the seed. */
+  readonly name: string;
   readonly #shards: readonly CacheShard[];
   readonly #keys: KeyHash;
   readonly #urls: KeyHash;
@@ -65,7 +75,9 @@ export class CacheTable {
     const smallest = Math.max(LARGEST_SHARE * (maxEntry + MOST_HEAD_BYTES), 1024 * 1024);
     const shards = Math.max(1, Math.min(MOST_SHARDS, Math.floor(bytes / smallest)));
     const pages = Math.floor(bytes / shards / PAGE_BYTES);
-    const shared = new SharedArrayBuffer((HEADER_WORDS + MARKS) * 4 + shards * CacheShard.bytesFor(pages));
+    const shared = new SharedArrayBuffer(
+      (HEADER_WORDS + MARKS + UNTOLD_WORDS) * 4 + shards * CacheShard.bytesFor(pages),
+    );
     fillSeed(new Uint32Array(shared, 0, SEED_WORDS));
     const table = new CacheTable({ shared, pages, shards, maxEntry });
     for (const shard of table.#shards) shard.open();
@@ -77,12 +89,14 @@ export class CacheTable {
     this.buffers = buffers;
     this.#header = new Int32Array(shared, 0, HEADER_WORDS);
     this.#marks = new Int32Array(shared, HEADER_WORDS * 4, MARKS);
-    const begin = (HEADER_WORDS + MARKS) * 4;
+    this.#untold = new Int32Array(shared, (HEADER_WORDS + MARKS) * 4, UNTOLD_WORDS);
+    const begin = (HEADER_WORDS + MARKS + UNTOLD_WORDS) * 4;
     this.#shards = Array.from(
       { length: shards },
       (_, at) => new CacheShard(shared, begin + at * CacheShard.bytesFor(pages), pages),
     );
     const seed = new Uint32Array(shared, 0, SEED_WORDS);
+    this.name = hash('sha256', new Uint8Array(seed.slice().buffer), 'base64url').slice(0, 16);
     this.#keys = new KeyHash(seed, 'key');
     this.#urls = new KeyHash(seed, 'url');
     this.#variants = new KeyHash(seed, 'variant');
@@ -96,7 +110,7 @@ export class CacheTable {
 
   /** To be asked before the upstream is. */
   asked(url: string): Asked {
-    const mark = this.#markOf(url);
+    const mark = this.markOf(url);
     return { mark, epoch: this.epoch(mark), purges: Atomics.load(this.#header, PURGES) };
   }
 
@@ -106,7 +120,7 @@ export class CacheTable {
 
   /** Everything under the URL, stored or on its way, in all threads. */
   forget(url: string): void {
-    Atomics.add(this.#marks, this.#markOf(url), 1);
+    Atomics.add(this.#marks, this.markOf(url), 1);
   }
 
   /** Everything whose head the judge condemns; what is on its way is not stored. @returns how many. */
@@ -115,9 +129,29 @@ export class CacheTable {
     return this.#shards.reduce((sum, shard) => sum + shard.condemn(judge), 0);
   }
 
-  #markOf(url: string): number {
+  /** Nothing of it has been forgotten or purged since. */
+  isCurrent({ mark, epoch, purges }: Asked): boolean {
+    return this.epoch(mark) === epoch && Atomics.load(this.#header, PURGES) === purges;
+  }
+
+  markOf(url: string): number {
     this.#urls.hash(url);
     return this.#urls.low & (MARKS - 1);
+  }
+
+  // --- what the store has yet to be told ---
+
+  holdBack(mark: number): void {
+    Atomics.add(this.#untold, mark, 1);
+  }
+
+  letGo(mark: number): void {
+    Atomics.sub(this.#untold, mark, 1);
+  }
+
+  /** Whether the store knows all that this gateway has forgotten of it. What a dead thread did not tell stays untold. */
+  isTold({ mark }: Asked): boolean {
+    return Atomics.load(this.#untold, mark) === 0 && Atomics.load(this.#untold, ALL_MARKS) === 0;
   }
 
   // --- records ---

@@ -6,6 +6,7 @@
  * it the next time.
  */
 import { CATALOGUE, type ErrorType } from '../errors.ts';
+import { GRPC_STATUSES, type GrpcStatus } from '../grpc/status.ts';
 
 /** Upper bounds in seconds, as Prometheus wants them; `+Inf` follows. */
 export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
@@ -68,7 +69,8 @@ const BYTES_IN = DURATION_SUM + 1;
 const BYTES_OUT = BYTES_IN + 1;
 const RETRIES = BYTES_OUT + 1;
 const ERRORS = RETRIES + 1;
-const STATUSES = ERRORS + ERROR_TYPES.length;
+const GRPC_CODES = ERRORS + ERROR_TYPES.length;
+const STATUSES = GRPC_CODES + GRPC_STATUSES.length;
 const ROUTE_CELLS = STATUSES + OTHER_CODE + 1;
 
 /** Cells of an endpoint; the outcomes first. */
@@ -103,6 +105,8 @@ export interface RouteSums {
   readonly retries: number;
   /** Only those that occurred. */
   readonly errors: ReadonlyMap<ErrorType, number>;
+  /** Calls of gRPC. Only those that occurred. */
+  readonly grpc: ReadonlyMap<GrpcStatus, number>;
 }
 
 export interface EndpointSums {
@@ -155,6 +159,7 @@ export class MetricTable {
       bytesOut: cells[BYTES_OUT]!,
       retries: cells[RETRIES]!,
       errors: occurred(cells, ERRORS, ERROR_TYPES),
+      grpc: occurred(cells, GRPC_CODES, GRPC_STATUSES),
     };
   }
 
@@ -230,6 +235,11 @@ export class MetricWriter {
     cells[at + DURATION_SUM]! += durationMs;
     cells[at + BYTES_IN]! += bytesIn;
     cells[at + BYTES_OUT]! += bytesOut;
+  }
+
+  /** The end of a call of gRPC. */
+  grpc(routeRow: number, code: number): void {
+    this.#cells[routeCell(routeRow) + GRPC_CODES + code]! += 1;
   }
 
   /** An answer that the gateway made. @param errorTypeIndex of ERROR_TYPES, the order of the catalogue. */

@@ -1,5 +1,5 @@
-/** `store:` of gateway.yaml, as written → where Redis is and how it is used. */
-import type { StoreConfig } from '../config/schema.ts';
+/** `store:` and `cache.store:` of gateway.yaml, as written → where Redis is and how it is used. */
+import type { GatewayConfig, StoreConfig } from '../config/schema.ts';
 import type { OnStoreFailure } from '../limits/limiter.ts';
 
 export interface RedisOptions {
@@ -37,6 +37,13 @@ export function redisOptions(store: StoreConfig): RedisOptions | undefined {
     timeoutMs: timeout,
     onFailure,
   };
+}
+
+/** @returns undefined: answers are not shared. @throws as `redisOptions`. */
+export function answerStoreOptions({ cache, store }: Pick<GatewayConfig, 'cache' | 'store'>): RedisOptions | undefined {
+  if (cache.store === 'redis') return redisOptions(store);
+  if (typeof cache.store === 'string') return redisOptions(cache.store);
+  return redisOptions({ ...cache.store, onFailure: DEFAULTS.onFailure });
 }
 
 const NOT_A_URL = 'not the URL of a Redis; one is redis://:password@host:6379/0';

@@ -33,6 +33,8 @@ export interface RedisParts {
   readonly counts: StoreCounts;
   /** `reason` holds no secret. */
   readonly onChange: (isUp: boolean, reason: string) => void;
+  /** Asks each connection which Redis it leads to (`RedisConnection.server`). */
+  readonly identify?: boolean;
 }
 
 /** What became of a question. Errors are sentences: what ioredis throws holds the arguments, the password among them. */
@@ -50,11 +52,14 @@ export class RedisConnection {
   readonly #clock: Clock;
   readonly #counts: StoreCounts;
   readonly #availability: Availability;
+  readonly #identifies: boolean;
   #client: Redis | undefined;
+  #server = '';
   #isClosed = false;
 
-  constructor(options: RedisOptions, { clock, random, counts, onChange }: RedisParts) {
+  constructor(options: RedisOptions, { clock, random, counts, onChange, identify = false }: RedisParts) {
     this.#options = options;
+    this.#identifies = identify;
     this.#clock = clock;
     this.#counts = counts;
     this.#availability = new Availability({
@@ -78,13 +83,20 @@ export class RedisConnection {
     return this.#availability.isUp;
   }
 
+  /** Which Redis the connection leads to: another after each restart and each change of the primary. */
+  get server(): string {
+    return this.#server;
+  }
+
   /** Runs the script whole, at one moment. @param done is called once, within `timeoutMs`. */
-  run(script: Script, key: string, args: readonly (string | number)[], timeoutMs: number, done: Answered): void {
+  run(script: Script, key: string, args: readonly Argument[], timeoutMs: number, done: Answered): void {
     const client = this.#client;
     if (client === undefined || !this.isUp) return done(undefined, 'the store is away');
-    const answer = client.call('evalsha', script.sha, 1, key, ...args).catch((error: unknown) => {
+    const call = (...command: [string, ...Argument[]]) =>
+      script.repliesBytes ? client.callBuffer(...command) : client.call(...command);
+    const answer = call('evalsha', script.sha, 1, key, ...args).catch((error: unknown) => {
       if (!sentence(error).startsWith('NOSCRIPT')) throw error;
-      return client.call('eval', script.text, 1, key, ...args);
+      return call('eval', script.text, 1, key, ...args);
     });
     this.#await(client, answer, timeoutMs, done);
   }
@@ -154,6 +166,7 @@ export class RedisConnection {
       // ioredis would go on in database 0 if this one did not exist.
       if (db !== 0) await this.#within(client.select(db), PROBE_MS);
       await this.#within(client.set(`${keyPrefix}probe`, 1, 'PX', PROBE_MS), PROBE_MS);
+      if (this.#identifies) this.#server = serverOf(String(await this.#within(client.info(), PROBE_MS)));
       return undefined;
     } catch (error) {
       if (this.#client === client) this.#drop();
@@ -181,13 +194,23 @@ export class RedisConnection {
   }
 }
 
+type Argument = string | number | Buffer;
+
 export interface Script {
   readonly text: string;
   readonly sha: string;
+  /** Strings of its reply come as buffers. */
+  readonly repliesBytes: boolean;
 }
 
-export function script(text: string): Script {
-  return { text, sha: hash('sha1', text, 'hex') };
+export function script(text: string, repliesBytes = false): Script {
+  return { text, sha: hash('sha1', text, 'hex'), repliesBytes };
+}
+
+/** The process, and whose data it has: a replica that becomes the primary may lack what the one before it had confirmed. */
+function serverOf(info: string): string {
+  const field = (name: string) => new RegExp(`^${name}:(\\w+)`, 'm').exec(info)?.[1] ?? '';
+  return hash('sha256', `${field('run_id')} ${field('master_replid')}`, 'hex').slice(0, 16);
 }
 
 /** Loaded when there is a store: most gateways have none. It is not connected yet, and neither reconnects nor queues. */

@@ -5,11 +5,12 @@
 import type { Clock } from '../clock.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../data/dispatch.ts';
 import { GatewayError } from '../errors.ts';
+import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
+import type { Call, Carrier, Switched } from './call.ts';
 import type { LatencyRecorder } from './endpoint.ts';
-import type { Call, Connection, Switched } from './h1/connection.ts';
 import type { Endpoint } from './pool.ts';
 
 /** What every try of a thread shares. */
@@ -43,7 +44,7 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
 
 class Attempt extends Deadline implements Call, Control {
   readonly request: UpstreamRequest;
-  connection: Connection | null = null;
+  carrier: Carrier | null = null;
   readonly #context: UpstreamContext;
   readonly #handler: ResponseHandler;
   readonly #endpoint: Endpoint;
@@ -86,15 +87,15 @@ class Attempt extends Deadline implements Call, Control {
   // --- Control ---
 
   keepBytes(): () => void {
-    return this.connection!.keepBytes();
+    return this.carrier!.keepBytes();
   }
 
   pause(): void {
-    this.connection?.pause();
+    this.carrier?.pause();
   }
 
   resume(): void {
-    this.connection?.resume();
+    this.carrier?.resume();
   }
 
   abort(reason: GatewayError): void {
@@ -133,6 +134,7 @@ class Attempt extends Deadline implements Call, Control {
     this.#headAt = this.#context.clock.now();
     if (this.request.perTryMs > 0) this.#context.wheel.clear(this);
     this.request.exchange.upstreamMs = this.#headAt - this.#startedAt;
+    this.request.exchange.grpc?.onHead(fields);
     this.#handler.onHead(status, fields);
   }
 
@@ -149,6 +151,7 @@ class Attempt extends Deadline implements Call, Control {
 
   onComplete(trailers: string[] | undefined): void {
     if (this.#over) return;
+    this.request.exchange.grpc?.onTrailers(trailers);
     this.#end(undefined);
     this.#handler.onEnd(trailers);
   }
@@ -162,10 +165,10 @@ class Attempt extends Deadline implements Call, Control {
   // --- the end ---
 
   #letGo(): void {
-    const { connection } = this;
-    this.connection = null;
-    if (connection === null) this.#endpoint.connections.forget(this);
-    else connection.abandon();
+    const { carrier } = this;
+    this.carrier = null;
+    if (carrier === null) this.#endpoint.connections.forget(this);
+    else carrier.abandon();
   }
 
   /** Exactly once. @param error why there is no whole answer; undefined also when the client left. */
@@ -188,11 +191,17 @@ class Attempt extends Deadline implements Call, Control {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
       return;
     }
-    const failed = error !== undefined || this.#status >= 500;
-    metrics.attempt(row, answered ? Math.floor(this.#status / 100) : OUTCOME.failure, durationMs);
+    const failed = error !== undefined || this.#statusClass === 5;
+    metrics.attempt(row, answered ? this.#statusClass : OUTCOME.failure, durationMs);
     latency.record(row, durationMs, failed);
     if (failed) this.#blame(error);
     else table.clearFailures(row);
+  }
+
+  /** Of what the endpoint answered, 0 before that. A call of gRPC may say in its trailers what would be a 5xx in HTTP. */
+  get #statusClass(): number {
+    if (this.#status === 0) return 0;
+    return this.request.exchange.grpc?.isServerFault === true ? 5 : Math.min(Math.floor(this.#status / 100), 5);
   }
 
   #blame(error: GatewayError | undefined): void {
@@ -200,7 +209,12 @@ class Attempt extends Deadline implements Call, Control {
     if (passive === false) return;
     const failures = this.#context.table.addFailure(this.#endpoint.row);
     if (failures % passive.consecutiveFailures === 0) {
-      this.#context.suspect(this.#endpoint.row, failures, error === undefined ? `status ${this.#status}` : error.type);
+      this.#context.suspect(this.#endpoint.row, failures, error?.type ?? this.#saidFault);
     }
+  }
+
+  get #saidFault(): string {
+    const { grpc } = this.request.exchange;
+    return grpc?.isServerFault === true ? `grpc status ${GRPC_STATUSES[grpc.status!]}` : `status ${this.#status}`;
   }
 }

@@ -7,7 +7,9 @@ import type { EndpointConfig, PoolConfig } from '../config/schema.ts';
 import type { Clock } from '../clock.ts';
 import type { MetricWriter } from '../memory/metric-table.ts';
 import type { TimerWheel } from '../timer-wheel.ts';
+import type { EndpointConnections } from './call.ts';
 import { Connections } from './h1/connections.ts';
+import { Sessions } from './h2/sessions.ts';
 import { endpointKey } from './identity.ts';
 import { upstreamTls } from './tls.ts';
 
@@ -20,14 +22,14 @@ export interface EndpointStoreOptions {
 
 export class EndpointStore {
   readonly #options: EndpointStoreOptions;
-  readonly #held = new Map<string, { readonly connections: Connections; users: number }>();
+  readonly #held = new Map<string, { readonly connections: EndpointConnections; users: number }>();
 
   constructor(options: EndpointStoreOptions) {
     this.#options = options;
   }
 
   /** @throws when a TLS file cannot be read or used. */
-  acquire(pool: PoolConfig, endpoint: EndpointConfig, row: number): Connections {
+  acquire(pool: PoolConfig, endpoint: EndpointConfig, row: number): EndpointConnections {
     const key = endpointKey(pool, endpoint);
     const limits = { headBytes: pool.limits.responseHeaders, fields: pool.limits.responseFields };
     const held = this.#held.get(key);
@@ -38,14 +40,15 @@ export class EndpointStore {
       return held.connections;
     }
     const { metrics, ...shared } = this.#options;
-    const connections = new Connections({
+    const options = {
       ...shared,
       url: endpoint.url,
       settings: pool.connections,
       limits,
       tls: endpoint.url.startsWith('https:') ? tlsOf(pool, endpoint) : undefined,
-      onCount: (change) => (change === 1 ? metrics.upstreamOpened(row) : metrics.upstreamClosed(row)),
-    });
+      onCount: (change: 1 | -1) => (change === 1 ? metrics.upstreamOpened(row) : metrics.upstreamClosed(row)),
+    };
+    const connections = pool.http2 ? new Sessions(options, new Connections(options)) : new Connections(options);
     this.#held.set(key, { connections, users: 1 });
     return connections;
   }

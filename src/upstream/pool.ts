@@ -5,13 +5,13 @@
 import type { Random } from '../clock.ts';
 import type { PanicConfig, PassiveHealthConfig, PoolConfig } from '../config/schema.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
+import type { EndpointConnections } from './call.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
-import type { Connections } from './h1/connections.ts';
 import type { RetryBudget } from './retry-budget.ts';
 
 export interface Endpoint extends Candidate {
   readonly backup: boolean;
-  readonly connections: Connections;
+  readonly connections: EndpointConnections;
 }
 
 export interface PoolParts {

@@ -6,6 +6,7 @@ import {
   apiKeys,
   bytes,
   cache,
+  cacheInTime,
   clients,
   EVERY_SPELLING,
   fields,
@@ -222,7 +223,7 @@ const GATEWAYS: readonly Row[] = [
     'captures',
     paths('is captured and written by a regex rewrite without being decoded: %s'),
   ),
-  held('Pingora CVE-2025-4366', 'hits with unread bodies', cache('leaves nothing behind on the connection')),
+  held('Pingora CVE-2025-4366', 'hits with unread bodies', cacheInTime('leaves nothing behind on the connection')),
   held(
     'Pingora CVE-2026-2833',
     'bytes before the 101',

@@ -11,6 +11,7 @@ import {
   broken,
   bytes,
   cache,
+  cacheInTime,
   callers,
   clients,
   desync,
@@ -316,11 +317,11 @@ export const FAULTS: readonly Row[] = [
   held(
     'F96',
     'crowds',
-    cache('of a hundred makes at most one request', 'shares the error', 'waits for a slow one no longer'),
+    cacheInTime('of a hundred makes at most one request', 'shares the error', 'waits for a slow one no longer'),
   ),
   held('F97', 'errors', cache('errors that say nothing')),
-  held('F98', 'writes', cache('%s makes the answer of its URL')),
-  held('F99', 'hits with unread bodies', cache('leaves nothing behind on the connection')),
+  held('F98', 'writes', cacheInTime('%s makes the answer of its URL')),
+  held('F99', 'hits with unread bodies', cacheInTime('leaves nothing behind on the connection')),
   held('F100', 'cut answers', cache('an answer that broke off')),
   held(
     'F101',

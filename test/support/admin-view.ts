@@ -46,6 +46,7 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
     counters: [],
     counterTable: CounterTable.allocate(2, 16, []),
     cacheTable: CacheTable.allocate(1024 ** 2, 64 * 1024),
+    purgeCache: () => Promise.resolve({ purged: 0 }),
     limitUsage: UsageTable.allocate(),
     metricTable: MetricTable.allocate({ threads: 2, routes: 16, endpoints: 16 }),
     routeNames: new Map([

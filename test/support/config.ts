@@ -34,6 +34,7 @@ export interface PoolOptions {
   readonly passive?: Partial<PassiveHealthConfig> | false | undefined;
   readonly panic?: PoolConfig['health']['panic'];
   readonly tls?: PoolConfig['tls'];
+  readonly http2?: boolean;
 }
 
 export function poolConfig(
@@ -55,6 +56,7 @@ export function poolConfig(
       passive: options.passive === false ? false : { ...PASSIVE, ...options.passive },
       panic: options.panic ?? { below: 0.5, then: 'spread' },
     },
+    http2: options.http2 ?? false,
     connections: { max: 256, pending: 1024, idle: 4_000, connectTimeout: 2_000, maxRequests: 0 },
     limits: { responseHeaders: 32_768, responseFields: 200 },
     ...(options.tls === undefined ? {} : { tls: options.tls }),
@@ -89,7 +91,7 @@ export function config(pools: PoolConfig[], routes: RouteConfig[] = []): Config 
       shed: { loopDelay: 200, heap: 0.85, bodies: 64 * 1024 ** 2 },
       requestIdHeader: 'x-request-id',
       store: 'memory',
-      cache: { memory: 1024 ** 2, maxEntry: 64 * 1024 },
+      cache: { memory: 1024 ** 2, maxEntry: 64 * 1024, store: 'memory' },
       groups: {},
       rateLimits: {},
     },

@@ -1,12 +1,12 @@
 /** What operators may ask of the cache and order it. */
 import type { FastifyInstance } from 'fastify';
-import { purgeJudge, PurgeRefused } from '../../cache/purge.ts';
+import { PurgeRefused } from '../../cache/purge.ts';
 import type { AdminView } from '../view.ts';
 
 /** `POST /cache/purge?url=…&prefix=…&tag=…`, each as often as needed; `GET /cache`. */
-export function cacheOrders(app: FastifyInstance, { cacheTable }: Pick<AdminView, 'cacheTable'>): void {
-  app.get('/cache', () => cacheTable.stats);
-  app.post('/cache/purge', (request) => {
+export function cacheOrders(app: FastifyInstance, view: Pick<AdminView, 'cacheTable' | 'purgeCache'>): void {
+  app.get('/cache', () => view.cacheTable.stats);
+  app.post('/cache/purge', async (request) => {
     const wanted = new URL(request.url, 'http://admin').searchParams;
     const unknown = [...wanted.keys()].find((name) => !['url', 'prefix', 'tag'].includes(name));
     if (unknown !== undefined) throw refusal(`'${unknown}' is none of url, prefix, tag`);
@@ -16,7 +16,7 @@ export function cacheOrders(app: FastifyInstance, { cacheTable }: Pick<AdminView
       string[],
     ];
     try {
-      return { purged: cacheTable.purge(purgeJudge({ url, prefix, tag })) };
+      return await view.purgeCache({ url, prefix, tag });
     } catch (error) {
       throw error instanceof PurgeRefused ? refusal(error.message) : error;
     }

@@ -3,7 +3,9 @@
  * the probe's business. A kind of check is one file in checkers/.
  */
 import type { ActiveHealthConfig, UpstreamTlsConfig } from '../../config/schema.ts';
+import { GrpcChecker } from './checkers/grpc.ts';
 import { HttpChecker } from './checkers/http.ts';
+import { Http2Checker } from './checkers/http2.ts';
 import { TcpChecker } from './checkers/tcp.ts';
 
 export interface CheckTarget {
@@ -23,12 +25,19 @@ export interface HealthChecker {
   close(): void;
 }
 
-export type CreateChecker = (check: ActiveHealthConfig, tls: UpstreamTlsConfig | undefined) => HealthChecker;
+/** @param http2 whether the pool's endpoints are spoken to in HTTP/2. */
+export type CreateChecker = (
+  check: ActiveHealthConfig,
+  tls: UpstreamTlsConfig | undefined,
+  http2?: boolean,
+) => HealthChecker;
 
 /** Never throws: a check that cannot be made, for want of a certificate file, say, fails each time and says why. */
-export const createChecker: CreateChecker = (check, tls) => {
+export const createChecker: CreateChecker = (check, tls, http2) => {
   try {
-    return check.tcp ? new TcpChecker(check) : new HttpChecker(check, tls);
+    if (check.grpc !== undefined) return new GrpcChecker(check, tls);
+    if (check.tcp) return new TcpChecker(check);
+    return http2 ? new Http2Checker(check, tls) : new HttpChecker(check, tls);
   } catch (error) {
     const result = { ok: false, reason: `check cannot be made: ${describeFailure(error)}` };
     return { check: async () => result, close: () => {} };
@@ -44,6 +53,9 @@ const KNOWN: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'name not resolved',
   ETIMEDOUT: 'connection timeout',
   HPE_HEADER_OVERFLOW: 'answer with too large a head',
+  ERR_HTTP2_ERROR: 'answer is not HTTP/2',
+  ERR_HTTP2_SESSION_ERROR: 'answer is not HTTP/2',
+  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: 'no agreement to HTTP/2',
   CERT_HAS_EXPIRED: 'certificate expired',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'certificate not trusted',
   SELF_SIGNED_CERT_IN_CHAIN: 'certificate not trusted',

@@ -57,9 +57,9 @@ export class HealthMonitor {
   }
 
   #keepOrStart(endpoint: RegisteredEndpoint, check: ActiveHealthConfig, checkers: Map<string, HealthChecker>): Watch {
-    const { tls, tlsDigest } = endpoint.pool;
-    const checkKey = JSON.stringify([check, tls, tlsDigest]);
-    const checker = checkers.get(checkKey) ?? this.#checkers.get(checkKey) ?? this.#createChecker(check, tls);
+    const { tls, tlsDigest, http2 } = endpoint.pool;
+    const checkKey = JSON.stringify([check, tls, tlsDigest, http2]);
+    const checker = checkers.get(checkKey) ?? this.#checkers.get(checkKey) ?? this.#createChecker(check, tls, http2);
     checkers.set(checkKey, checker);
     const running = this.#watches.get(endpoint);
     if (running?.checkKey === checkKey) return running;

@@ -30,6 +30,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   #headersSent = false;
   #ended = false;
   #trailers: Record<string, string | string[]> | undefined;
+  /** Asked for when the head is sent; told by Node behind the body. */
+  #awaitsTrailers = false;
   /** What Fastify sets before the head. */
   #set: Map<string, unknown> | undefined;
 
@@ -127,7 +129,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
     if (isEmpty || stream.writableEnded) stream.end();
     else if (typeof body === 'string') stream.end(body, encoding ?? 'utf8');
     else stream.end(body);
-    if (this.#isUnread) stream.once('finish', this.#dropRest);
+    // Where trailers follow, they are the last frame, and 'finish' comes before them.
+    if (this.#isUnread && !this.#awaitsTrailers) stream.once('finish', this.#dropRest);
   }
 
   get #isUnread(): boolean {
@@ -162,7 +165,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
     this.#head = null;
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
-    if (options.waitForTrailers === true) stream.once('wantTrailers', this.#sendTrailers);
+    this.#awaitsTrailers = options.waitForTrailers === true;
+    if (this.#awaitsTrailers) stream.once('wantTrailers', this.#sendTrailers);
     stream.respond(head as never, options);
   }
 

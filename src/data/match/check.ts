@@ -2,6 +2,7 @@
 import type { MatchConfig } from '../../config/schema.ts';
 import type { ConfigFault } from '../../extension.ts';
 import { compileClient } from './conditions.ts';
+import { readGrpc } from './grpc.ts';
 import { compileHost } from './host-pattern.ts';
 import { compilePath } from './path-pattern.ts';
 import { compileRegex } from './regex.ts';
@@ -21,6 +22,7 @@ export function checkMatch(match: MatchConfig): readonly ConfigFault[] {
   if (Array.isArray(host)) host.forEach((text, index) => tryTo(['host', index], () => compileHost(text)));
   else if (host !== undefined) tryTo(['host'], () => compileHost(host));
 
+  faults.push(...grpcFaults(match));
   tryTo(typeof path === 'object' ? ['path', 'regex'] : ['path'], () => compilePath(path));
 
   for (const source of ['headers', 'query', 'cookies'] as const) {
@@ -34,4 +36,16 @@ export function checkMatch(match: MatchConfig): readonly ConfigFault[] {
   if (Array.isArray(cidr)) cidr.forEach((text, index) => tryTo(['client', 'cidr', index], () => compileClient(text)));
   else if (cidr !== undefined) tryTo(['client', 'cidr'], () => compileClient(cidr));
   return faults;
+}
+
+function grpcFaults(match: MatchConfig): ConfigFault[] {
+  const { grpc } = match;
+  if (grpc === undefined) return [];
+  try {
+    readGrpc(grpc);
+  } catch (error) {
+    return [{ path: ['grpc'], message: (error as Error).message }];
+  }
+  const twice = (['path', 'methods'] as const).filter((key) => match[key] !== undefined);
+  return twice.map((key) => ({ path: [key], message: `'${key}' beside 'grpc', which says it already: leave it out` }));
 }

@@ -5,6 +5,7 @@
  */
 import type { RE2JS } from 're2js';
 import type { ConditionConfig, MatchConfig } from '../../config/schema.ts';
+import { isGrpc } from '../../grpc/content-type.ts';
 import { compileNetworks, type Networks } from './networks.ts';
 import { compileRegex } from './regex.ts';
 import type { MatchRequest } from './request-view.ts';
@@ -13,6 +14,8 @@ type Source = 'header' | 'query' | 'cookie';
 
 export type Condition =
   | { readonly source: 'client'; readonly networks: Networks }
+  /** The request is a call of gRPC. */
+  | { readonly source: 'grpc' }
   | { readonly source: Source; readonly name: string; readonly test: ValueTest };
 
 type ValueTest =
@@ -23,12 +26,15 @@ type ValueTest =
 /** In the order in which they are tried, which is also that of their rank. @throws Error with a sentence. */
 export function compileConditions(config: MatchConfig): readonly Condition[] {
   return [
+    ...(config.grpc === undefined ? [] : [IS_GRPC]),
     ...compileEach('header', config.headers),
     ...compileEach('query', config.query),
     ...compileEach('cookie', config.cookies),
     ...(config.client === undefined ? [] : [compileClient(config.client.cidr)]),
   ];
 }
+
+const IS_GRPC: Condition = { source: 'grpc' };
 
 function compileEach(source: Source, conditions: Readonly<Record<string, ConditionConfig>> = {}): Condition[] {
   return Object.entries(conditions).map(([written, config]) => ({
@@ -50,6 +56,7 @@ export function compileClient(cidr: string | string[]): Condition {
 
 export function holds(condition: Condition, request: MatchRequest): boolean {
   if (condition.source === 'client') return condition.networks.contains(request.clientAddress);
+  if (condition.source === 'grpc') return isGrpc(request.header('content-type'));
   const { test } = condition;
   const value = read(condition.source, condition.name, request);
   switch (test.kind) {
@@ -78,6 +85,7 @@ export function describeFailure(condition: Condition, request: MatchRequest): st
   if (condition.source === 'client') {
     return `client ${request.clientAddress} is not in ${condition.networks.texts.join(', ')}`;
   }
+  if (condition.source === 'grpc') return 'content-type is not application/grpc';
   const { source, name, test } = condition;
   if (test.kind === 'present') return `${source} ${name} is ${test.wanted ? 'missing' : 'present'}`;
   if (read(source, name, request) === undefined) return `${source} ${name} is missing`;

@@ -483,3 +483,62 @@ describe('a match that cannot be meant is named, each part by its path', () => {
     expect(checkMatch({ host: '*.a.test', path: '/x/*', headers: { a: 'b' }, client: { cidr: '::1' } })).toEqual([]);
   });
 });
+
+describe('calls of gRPC', () => {
+  const matcher = compile({
+    page: { path: '/*' },
+    all: { grpc: '*' },
+    orders: { grpc: 'shop.Orders' },
+    users: { grpc: 'shop.Users/*' },
+    get: { grpc: 'shop.Orders/Get' },
+    beta: { grpc: 'shop.Orders/Get', headers: { 'x-beta': '1' } },
+  });
+  const call = (path: string, fields: readonly string[] = [], method = 'POST'): Asked => ({
+    method,
+    path,
+    fields: ['Content-Type', 'application/grpc+proto', ...fields],
+  });
+
+  it.each([
+    ['/shop.Orders/Get', 'get'],
+    ['/shop.Orders/List', 'orders'],
+    ['/shop.Users/Get', 'users'],
+    ['/shop.OrdersV2/Get', 'all'],
+    ['/other.Service/Method', 'all'],
+  ])('%s is taken by %s', (path, expected) => expect(winner(matcher, call(path))).toBe(expected));
+
+  it('may ask for more', () => expect(winner(matcher, call('/shop.Orders/Get', ['x-beta', '1']))).toBe('beta'));
+
+  it('are POSTs of their type', () => {
+    expect(winner(matcher, call('/shop.Orders/Get', [], 'GET'))).toBe('page');
+    for (const type of ['application/json', 'application/grpc-web+proto']) {
+      expect(winner(matcher, { method: 'POST', path: '/shop.Orders/Get', fields: ['content-type', type] })).toBe(
+        'page',
+      );
+    }
+  });
+
+  it('are explained', () => {
+    const { order, explain } = compile({ orders: { grpc: 'shop.Orders' } });
+    expect(order()[0]!.path.text).toBe('/shop.Orders/*');
+    const [told] = explain(view({ method: 'POST', path: '/shop.Orders/Get' }));
+    expect(told).toMatchObject({ part: 'condition', reason: 'content-type is not application/grpc' });
+  });
+
+  it.each([
+    ['/shop.Orders/Get', 'a service has no slash before it: write shop.Orders/Get'],
+    ['shop.Orders/', 'no method after the slash: write shop.Orders for all of them'],
+    ['shop.Orders/Get/1', 'more than a service and a method: write package.Service/Method'],
+    ['shop.*', '* stands for all methods of a service; list the services of a package'],
+    ['shop..Orders', "'shop..Orders' is not the name of a service (package.Service)"],
+    ['shop-api.Orders/Get', "'shop-api.Orders' is not the name of a service (package.Service)"],
+    ['shop.Orders/Get*', "'Get*' is not the name of a method: one name, or * for all of the service"],
+  ])('%s is refused', (grpc, message) => {
+    expect(checkMatch({ grpc })).toEqual([{ path: ['grpc'], message: `grpc '${grpc}': ${message}` }]);
+  });
+
+  it('say path and methods already', () => {
+    const faults = checkMatch({ grpc: 'shop.Orders', path: '/x', methods: ['GET'] });
+    expect(faults.map(({ path }) => path)).toEqual([['path'], ['methods']]);
+  });
+});

@@ -11,6 +11,7 @@
  */
 import type { MatchConfig } from '../../config/schema.ts';
 import { compileConditions, describeFailure, holds, type Condition } from './conditions.ts';
+import { expandGrpc } from './grpc.ts';
 import { compileHosts, hostMatches, type HostPattern } from './host-pattern.ts';
 import { compilePath, pathMatches, type PathPattern } from './path-pattern.ts';
 import { HostTable } from './host-table.ts';
@@ -83,7 +84,7 @@ export function compileMatcher<Rule>(entries: readonly MatchEntry<Rule>[]): Matc
 
 function compileEntry<Rule>(entry: MatchEntry<Rule>): (Match<Rule> & { rank: number })[] {
   const alternatives = entry.match.length === 0 ? [{}] : entry.match;
-  return alternatives.flatMap((config: MatchConfig) => {
+  return alternatives.map(expandGrpc).flatMap((config: MatchConfig) => {
     const path = compilePath(config.path);
     const conditions = compileConditions(config);
     const methods = config.methods === undefined ? undefined : new Set(config.methods);
@@ -106,7 +107,7 @@ const CRITERIA: readonly (readonly [name: string, weight: (match: Match<unknown>
   ['a more specific host', (match) => hostWeight(match.host)],
   ['a more specific path', (match) => pathWeight(match.path)],
   ['a match on the method', (match) => (match.methods === undefined ? 0 : 1)],
-  ['a match on more headers', (match) => count(match, 'header')],
+  ['a match on more headers', (match) => count(match, 'header') + count(match, 'grpc')],
   ['a match on more query parameters', (match) => count(match, 'query')],
   ['a match on more cookies or the client', (match) => count(match, 'cookie') + count(match, 'client')],
 ];

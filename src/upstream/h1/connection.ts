@@ -7,41 +7,16 @@ import tls from 'node:tls';
 import type { GatewayError } from '../../errors.ts';
 import { Deadline } from '../../timer-wheel.ts';
 import type { UpstreamRequest } from '../../data/dispatch.ts';
-import { badAnswer, brokenConnection, connectFault, connectTimeout } from '../faults.ts';
+import type { Call, Carrier } from '../call.ts';
+import { badAnswer, brokenConnection, connectFault, connectTimeout, ResponseFault } from '../faults.ts';
+import type { UploadOwner } from '../upload.ts';
 import type { Connections } from './connections.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import { RequestBody } from './request-body.ts';
 import { agreesToWebSocket } from './handshake.ts';
-import { ResponseFault, ResponseParser, type ResponseSink } from './response-parser.ts';
+import { ResponseParser, type ResponseSink } from './response-parser.ts';
 
-/** What a connection carries, and who hears how it goes. Exactly one of `onComplete` and `onFailure` is the last word. */
-export interface Call {
-  readonly request: UpstreamRequest;
-  /** Set while a connection carries it. */
-  connection: Connection | null;
-  /** The upstream has the whole request. */
-  onSent(): void;
-  onInformation(status: number, fields: string[]): void;
-  onHead(status: number, fields: string[]): void;
-  /** The bytes are ours only until this returns. */
-  onBody(bytes: Buffer): void;
-  /** The upstream goes on in the protocol that the request asked for. `onComplete` comes when the socket is closed. */
-  onSwitched(fields: string[], upstream: Switched): void;
-  onComplete(trailers: string[] | undefined): void;
-  onFailure(error: GatewayError): void;
-}
-
-/** A connection that has left HTTP: from here on its socket belongs to whoever takes it. */
-export interface Switched {
-  /** Paused. */
-  readonly socket: net.Socket;
-  /** What came behind the head. */
-  readonly rest: Buffer;
-  /** Ends it so that the upstream cannot take what it has for all. */
-  reset(): void;
-}
-
-export class Connection extends Deadline implements ResponseSink {
+export class Connection extends Deadline implements Carrier, ResponseSink, UploadOwner {
   /** It carries one call, which may leave HTTP, and no other. */
   readonly isForUpgrade: boolean;
   readonly #owner: Connections;
@@ -64,7 +39,7 @@ export class Connection extends Deadline implements ResponseSink {
     this.#owner = owner;
     this.#call = first;
     this.isForUpgrade = first.request.upgrade !== undefined;
-    first.connection = this;
+    first.carrier = this;
     this.#parser = new ResponseParser(this, owner.limits);
     this.#socket = owner.tls === undefined ? this.#connectTcp() : this.#connectTls(owner.tls);
     this.#socket.on('end', this.#onEnd);
@@ -80,12 +55,11 @@ export class Connection extends Deadline implements ResponseSink {
   /** Carries a call on a connection that was idle. */
   carry(call: Call): void {
     this.#call = call;
-    call.connection = this;
+    call.carrier = this;
     this.#owner.wheel.clear(this);
     this.#write(call.request);
   }
 
-  /** The call's owner has given up: whatever is under way ends here, unheard. */
   abandon(): void {
     this.#call = null;
     this.close();
@@ -99,7 +73,6 @@ export class Connection extends Deadline implements ResponseSink {
     this.#socket.resume();
   }
 
-  /** Lets the bytes of the `onBody` under way outlive it. @returns what ends that. */
   keepBytes(): () => void {
     const buffer = this.#readBuffer;
     if (buffer === undefined) return ownBytes;
@@ -208,18 +181,19 @@ export class Connection extends Deadline implements ResponseSink {
       this.#socket.write(body);
       this.#call?.onSent();
     } else {
-      this.#body = new RequestBody(body, this.#socket, request, this.#onBodySent, this.#onBodyRefused);
+      this.#body = new RequestBody(body, this.#socket, request, this);
+      this.#body.start();
     }
     this.#socket.uncork();
   }
 
-  readonly #onBodySent = (): void => {
+  onBodySent(): void {
     this.#call?.onSent();
-  };
+  }
 
-  readonly #onBodyRefused = (error: GatewayError): void => {
+  onBodyRefused(error: GatewayError): void {
     this.#fail(error);
-  };
+  }
 
   readonly #read = (bytes: Buffer): void => {
     if (this.#closed) return;
@@ -270,7 +244,7 @@ export class Connection extends Deadline implements ResponseSink {
       this.#released = true;
     }
     if (call !== null) {
-      call.connection = null;
+      call.carrier = null;
       call.onComplete(trailers);
     }
     if (!this.#released) this.close();
@@ -290,7 +264,7 @@ export class Connection extends Deadline implements ResponseSink {
     this.#call = null;
     this.close();
     if (call === null) return;
-    call.connection = null;
+    call.carrier = null;
     if (this.#switched) call.onComplete(undefined);
     else call.onFailure(error);
   }

@@ -7,25 +7,16 @@ import type { Clock } from '../../clock.ts';
 import type { ConnectionsConfig } from '../../config/schema.ts';
 import { GatewayError } from '../../errors.ts';
 import type { TimerWheel } from '../../timer-wheel.ts';
-import { Connection, type Call } from './connection.ts';
-import type { ResponseLimits } from './response-parser.ts';
+import {
+  addressOf,
+  type Call,
+  type EndpointConnections,
+  type EndpointConnectionsOptions,
+  type ResponseLimits,
+} from '../call.ts';
+import { Connection } from './connection.ts';
 
-export interface ConnectionsOptions {
-  /** `http://10.0.0.11:8080` */
-  readonly url: string;
-  readonly settings: ConnectionsConfig;
-  readonly limits: ResponseLimits;
-  /** Absent for http. */
-  readonly tls: tls.ConnectionOptions | undefined;
-  /** Threads that share `settings.max` and `settings.pending`. */
-  readonly threads: number;
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
-  /** +1 when one opens, -1 when one closes. */
-  readonly onCount: (change: 1 | -1) => void;
-}
-
-export class Connections {
+export class Connections implements EndpointConnections {
   readonly url: string;
   readonly host: string;
   readonly port: number;
@@ -44,11 +35,11 @@ export class Connections {
   #open = 0;
   #retired = false;
 
-  constructor(options: ConnectionsOptions) {
-    const { protocol, hostname, port } = new URL(options.url);
+  constructor(options: EndpointConnectionsOptions) {
+    const { host, port } = addressOf(options.url);
     this.url = options.url;
-    this.host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
-    this.port = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+    this.host = host;
+    this.port = port;
     this.tls = options.tls;
     this.clock = options.clock;
     this.wheel = options.wheel;
@@ -58,7 +49,6 @@ export class Connections {
     this.#onCount = options.onCount;
   }
 
-  /** Carries the call now, or as soon as a connection is free. A full queue fails it at once. */
   start(call: Call): void {
     // Tunnels stay for hours: they take no place from requests, and are bounded where clients connect.
     if (call.request.upgrade !== undefined) return void new Connection(this, call);
@@ -74,25 +64,21 @@ export class Connections {
       );
   }
 
-  /** The call's owner has given up before a connection was free: its place in the queue is another's. */
   forget(call: Call): void {
     const at = this.#waiting.indexOf(call);
     if (at !== -1) this.#waiting.splice(at, 1);
   }
 
-  /** Takes new settings after a reload; connections that are over a lower limit are let go as they become idle. */
   configure(settings: ConnectionsConfig, limits: ResponseLimits): void {
     this.settings = settings;
     this.limits = limits;
   }
 
-  /** No generation uses it any more: what is idle closes now, the rest when it is done. */
   retire(): void {
     this.#retired = true;
     for (const connection of [...this.#idle]) connection.close();
   }
 
-  /** A generation uses it again before it was gone. */
   revive(): void {
     this.#retired = false;
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../clock.ts';
-import { ResponseFault, ResponseParser } from './response-parser.ts';
+import { ResponseFault } from '../faults.ts';
+import { ResponseParser } from './response-parser.ts';
 
 interface Heard {
   informed: number[];

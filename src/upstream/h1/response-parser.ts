@@ -5,6 +5,8 @@
  */
 
 import { dropNamed, FORBIDDEN_TRAILERS, HOP_BY_HOP } from '../../hop-by-hop.ts';
+import type { ResponseLimits } from '../call.ts';
+import { ResponseFault } from '../faults.ts';
 
 export interface ResponseSink {
   /** 1xx, except 101. */
@@ -16,21 +18,6 @@ export interface ResponseSink {
   onBody(bytes: Buffer): void;
   /** The message is whole. @param reusable whether the connection may carry another. */
   onComplete(trailers: string[] | undefined, reusable: boolean): void;
-}
-
-export interface ResponseLimits {
-  readonly headBytes: number;
-  readonly fields: number;
-}
-
-/** What the answer did wrong; `kind` says which error of the catalogue it becomes. */
-export class ResponseFault extends Error {
-  readonly kind: 'protocol' | 'headTooLarge';
-
-  constructor(kind: 'protocol' | 'headTooLarge', message: string) {
-    super(message);
-    this.kind = kind;
-  }
 }
 
 const State = {

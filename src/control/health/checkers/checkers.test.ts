@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ACTIVE } from '../../../../test/support/config.ts';
 import { startFaultyUpstream } from '../../../../test/support/faulty-upstream.ts';
+import { startHttp2Upstream } from '../../../../test/support/http2-upstream.ts';
 import { cleanup } from '../../../../test/support/cleanup.ts';
 import { until, within } from '../../../../test/support/until.ts';
 import { closedPort, hang, startUpstream, status, type Answer } from '../../../../test/support/upstream.ts';
@@ -11,8 +12,9 @@ async function check(
   url: string,
   settings: Partial<ActiveHealthConfig>,
   signal = new AbortController().signal,
+  http2 = false,
 ): Promise<CheckResult> {
-  const checker = createChecker({ ...ACTIVE, ...settings }, undefined);
+  const checker = createChecker({ ...ACTIVE, ...settings }, undefined, http2);
   cleanup(async () => checker.close());
   return within(checker.check({ url }, signal), 'an answer to the check');
 }
@@ -148,5 +150,41 @@ describe('tcp', () => {
   test('a check that is told to stop before it connected is bad', async () => {
     const upstream = await startUpstream('a', hang);
     expect((await check(upstream.url, { tcp: true }, AbortSignal.abort())).ok).toBe(false);
+  });
+});
+
+describe('http over HTTP/2', () => {
+  const ask = (url: string, settings: Partial<ActiveHealthConfig> = {}, signal?: AbortSignal) =>
+    check(url, settings, signal ?? new AbortController().signal, true);
+
+  test('asks what it was told to ask, on a connection of its own', async () => {
+    const upstream = await startHttp2Upstream('a');
+    const settings = {
+      path: '/healthz',
+      headers: { Host: 'api.example.com' },
+      expect: { status: [[200, 200] as [number, number]], body: 'healthz' },
+    };
+    expect(await ask(upstream.url, settings)).toEqual({ ok: true, reason: 'status 200' });
+    expect((await ask(upstream.url, { ...settings, expect: { ...settings.expect, body: 'other' } })).ok).toBe(false);
+    expect(upstream.received[0]!.fields.slice(0, 8)).toContain('api.example.com');
+    expect(upstream.connections).toBe(2);
+    await until(() => upstream.open === 0, 'no connection is kept');
+  });
+
+  test('an endpoint that speaks HTTP/1.1, or is not there, is not healthy', async () => {
+    const old = await startUpstream('old');
+    expect((await ask(old.url)).reason).toBe('answer is not HTTP/2');
+    expect((await ask(`http://127.0.0.1:${await closedPort()}`)).reason).toBe('connection refused');
+    expect((await ask(old.url, { headers: { connection: 'close' } })).ok).toBe(false);
+  });
+
+  test('one that is given up leaves nothing open', async () => {
+    const silent = await startHttp2Upstream('silent', () => {});
+    const abort = new AbortController();
+    const checked = ask(silent.url, {}, abort.signal);
+    await until(() => silent.requests === 1, 'the question is there');
+    abort.abort();
+    expect((await checked).ok).toBe(false);
+    await until(() => silent.open === 0, 'no connection is kept');
   });
 });
