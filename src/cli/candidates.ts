@@ -1,10 +1,12 @@
 /** Which endpoints of a pool the balancer would choose from now, which not, and why. */
 import type { PoolConfig } from '../config/schema.ts';
-import { chooseCandidates, isPanic } from '../upstream/pool.ts';
+import { chooseCandidates, isPanic } from '../upstream/candidates.ts';
 
 /** What the admin server's `/pools` says of them. */
 export interface LivePool {
   readonly name: string;
+  /** Of the pool as a whole; absent: it has none. */
+  readonly breaker?: LiveBreaker;
   readonly endpoints: readonly LiveEndpoint[];
 }
 
@@ -16,6 +18,14 @@ export interface LiveEndpoint {
   readonly since: string;
   readonly inFlight: number;
   readonly averageMs: number;
+  /** Absent: it has none. */
+  readonly breaker?: LiveBreaker;
+}
+
+export interface LiveBreaker {
+  readonly state: string;
+  readonly reason: string;
+  readonly since?: string;
 }
 
 export interface Candidate {
@@ -32,8 +42,9 @@ export interface Candidate {
 export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool | undefined): readonly Candidate[] {
   const states = new Map(live?.endpoints.map((endpoint) => [endpoint.url, endpoint]));
   // One that the running gateway does not have yet will begin as available.
-  const isAvailable = ({ url }: { readonly url: string }) => (states.get(url)?.state ?? AVAILABLE) === AVAILABLE;
-  const chosen = chooseCandidates(endpoints, health.panic, isAvailable);
+  const isAvailable = ({ url }: { readonly url: string }) => healthOf(states.get(url)) === AVAILABLE;
+  const isClosed = ({ url }: { readonly url: string }) => (states.get(url)?.breaker?.state ?? 'closed') === 'closed';
+  const { candidates: chosen } = chooseCandidates(endpoints, health.panic, isAvailable, isClosed);
   const primary = endpoints.filter(({ backup }) => !backup);
   const panic = isPanic(primary.filter(isAvailable).length, primary.length, health.panic);
 
@@ -43,7 +54,9 @@ export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool |
     const isChosen = chosen.includes(endpoint);
     const numbers = state === undefined ? {} : { inFlight: state.inFlight, averageMs: state.averageMs };
     const verdict = (considered: boolean, reason: string) => ({ url, weight, considered, reason, ...numbers });
-    const trouble = state === undefined || isAvailable(endpoint) ? '' : troubleOf(state);
+    const trouble = state === undefined || (isAvailable(endpoint) && isClosed(endpoint)) ? '' : troubleOf(state);
+    if (live?.breaker !== undefined && live.breaker.state !== 'closed')
+      return verdict(false, troubleOfPool(live.breaker));
     if (isChosen && weight === 0) return verdict(false, 'weight 0 takes no traffic');
     if (isChosen && trouble !== '') return verdict(true, `panic: too few are available to heed that it is ${trouble}`);
     if (isChosen && backup) return verdict(true, 'backup: too few others are available');
@@ -56,5 +69,14 @@ export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool |
 
 const AVAILABLE = 'available';
 
+/** Its state without its breaker's. */
+function healthOf(endpoint: LiveEndpoint | undefined): string {
+  const words = (endpoint?.state ?? AVAILABLE).split(', ').filter((word) => !word.startsWith('breaker '));
+  return words.length === 0 ? AVAILABLE : words.join(', ');
+}
+
 const troubleOf = ({ state, reason, since }: LiveEndpoint) =>
   `${state} since ${since}${reason === '' ? '' : `: ${reason}`}`;
+
+const troubleOfPool = ({ state, reason, since = 'the start' }: LiveBreaker) =>
+  `the pool’s breaker is ${state} since ${since}: ${reason}`;

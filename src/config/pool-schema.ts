@@ -1,5 +1,12 @@
 /** The language of pools: a service, its instances, how one is chosen, watched and talked to. See schema.ts. */
 import Type, { type StaticDecode } from 'typebox';
+import { BreakerSchema, type BreakerConfig } from './breaker-schema.ts';
+import {
+  PassiveHealthSchema,
+  StatusesSchema,
+  type PassiveHealthConfig,
+  type StatusesConfig,
+} from './passive-schema.ts';
 import { object, Port, settings, Text, TextPattern } from './shapes.ts';
 import { Duration, Percent, Size, StatusRange } from './units.ts';
 
@@ -86,23 +93,6 @@ export const ActiveHealthSchema = object(
   'Probes sent by the gateway, once per process.',
 );
 
-export const PassiveHealthSchema = settings(
-  {
-    consecutiveFailures: Type.Integer({
-      minimum: 1,
-      default: 5,
-      description: 'Failures in a row (connect, reset, timeout, 5xx) that eject.',
-    }),
-    ejectFor: Duration('The first ejection; each further one in a row is longer by as much, and decays.', '30s'),
-    maxEjectFor: Duration('The longest ejection.', '5m'),
-    maxEjected: Percent(
-      'At most this share of a pool is ejected, at least one endpoint may be; the last is never, unless 100%.',
-      '50%',
-    ),
-  },
-  'What real traffic tells about an endpoint.',
-);
-
 const PanicSchema = settings(
   {
     below: Percent('When less than this share of the pool is available.', '50%'),
@@ -121,6 +111,7 @@ const HealthSchema = settings(
       default: {},
       description: 'Ejection of endpoints that fail real requests; false turns it off.',
     }),
+    statuses: StatusesSchema,
     panic: PanicSchema,
   },
   'How endpoints are watched.',
@@ -208,6 +199,7 @@ export const poolSchema = (balancers: readonly string[]) =>
       description: 'How an endpoint is chosen. All honour weight.',
     }),
     health: HealthSchema,
+    breaker: Type.Optional(BreakerSchema),
     http2: Type.Boolean({
       default: false,
       description:
@@ -219,7 +211,7 @@ export const poolSchema = (balancers: readonly string[]) =>
   });
 
 export type ActiveHealthConfig = StaticDecode<typeof ActiveHealthSchema>;
-export type PassiveHealthConfig = StaticDecode<typeof PassiveHealthSchema>;
+export type { BreakerConfig, PassiveHealthConfig, StatusesConfig };
 export type PanicConfig = StaticDecode<typeof PanicSchema>;
 export type ConnectionsConfig = StaticDecode<typeof ConnectionsSchema>;
 export type UpstreamTlsConfig = StaticDecode<typeof UpstreamTlsSchema>;
@@ -228,6 +220,7 @@ export type BalanceConfig = string | { hash: string };
 export interface HealthConfig {
   active?: ActiveHealthConfig;
   passive: PassiveHealthConfig | false;
+  statuses: StatusesConfig;
   panic: PanicConfig;
 }
 export interface EndpointConfig {
@@ -243,6 +236,7 @@ export interface PoolConfig {
   endpoints: EndpointConfig[];
   balance: BalanceConfig;
   health: HealthConfig;
+  breaker?: BreakerConfig;
   http2: boolean;
   connections: ConnectionsConfig;
   limits: PoolLimitsConfig;

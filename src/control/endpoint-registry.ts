@@ -6,7 +6,8 @@
 import type { Clock } from '../clock.ts';
 import type { Config, EndpointConfig, PoolConfig } from '../config/schema.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
-import { endpointKey } from '../upstream/identity.ts';
+import { hasBreaker } from '../upstream/breaker.ts';
+import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { RowAllocator } from './row-allocator.ts';
 import type { StatusChange } from './view.ts';
 
@@ -51,6 +52,8 @@ export class EndpointRegistry {
   readonly #entries = new Map<number, Entry>();
   /** Of the serving configuration. */
   #pools: ReadonlyMap<string, readonly RegisteredEndpoint[]> = new Map();
+  /** Of the serving configuration: pools with a breaker of their own, by row. */
+  #poolsByRow: ReadonlyMap<number, string> = new Map();
   readonly #listeners: ((change: EndpointChange) => void)[] = [];
   readonly #reset: (row: number) => void;
 
@@ -62,11 +65,17 @@ export class EndpointRegistry {
     this.#rows = new RowAllocator(table.capacity, clock);
   }
 
-  /** Gives rows to all endpoints of a generation, all or none. @throws RegistryFull */
+  /** Gives rows to all endpoints of a generation, and to pools with a breaker of their own, all or none. @throws RegistryFull */
   hold(generation: number, config: Config): ReadonlyMap<string, number> {
     const wanted = identities(config);
-    this.#refuseTooMany(wanted);
+    const broken = config.pools.filter(hasOwnBreaker).map(poolKey);
+    this.#refuseTooMany([...wanted.keys(), ...broken]);
     const rows = new Map<string, number>();
+    for (const key of broken) {
+      const { row, isNew } = this.#rows.hold(generation, key)!;
+      rows.set(key, row);
+      if (isNew) this.#table.reset(row);
+    }
     for (const [key, { pool, endpoint }] of wanted) {
       const { row, isNew } = this.#rows.hold(generation, key)!;
       rows.set(key, row);
@@ -97,6 +106,7 @@ export class EndpointRegistry {
       pools.get(pool.name)!.push(entry);
     }
     this.#pools = pools;
+    this.#poolsByRow = new Map(config.pools.filter(hasOwnBreaker).map((pool) => [rows.get(poolKey(pool))!, pool.name]));
   }
 
   /** No thread serves from the generation any more. */
@@ -107,6 +117,17 @@ export class EndpointRegistry {
   /** Whoever has the row now; undefined when it is free. */
   at(row: number): RegisteredEndpoint | undefined {
     return this.#entries.get(row);
+  }
+
+  /** The pool whose own breaker has the row; undefined when none has. */
+  poolAt(row: number): string | undefined {
+    return this.#poolsByRow.get(row);
+  }
+
+  /** Where the pool's own breaker lies; undefined when it has none. */
+  rowOfPool(pool: string): number | undefined {
+    for (const [row, name] of this.#poolsByRow) if (name === pool) return row;
+    return undefined;
   }
 
   /** Whether the serving configuration still has it. */
@@ -132,9 +153,16 @@ export class EndpointRegistry {
     const entry = this.#entries.get(endpoint.row);
     if (entry !== endpoint || this.has(endpoint, bit) === on) return;
     this.#table.setStatus(entry.row, bit, on);
-    entry.history.push({ since: this.#clock.wall(), status: this.#table.status(entry.row), reason });
-    if (entry.history.length > HISTORY) entry.history.shift();
+    this.note(entry.row, reason);
     for (const listener of this.#listeners) listener({ endpoint, bit, on, reason });
+  }
+
+  /** Something else about it has changed. */
+  note(row: number, reason: string): void {
+    const entry = this.#entries.get(row);
+    if (entry === undefined) return;
+    entry.history.push({ since: this.#clock.wall(), status: this.#table.status(row), reason });
+    if (entry.history.length > HISTORY) entry.history.shift();
   }
 
   /** Called after each change, in the order of subscription. */
@@ -142,9 +170,9 @@ export class EndpointRegistry {
     this.#listeners.push(listener);
   }
 
-  #refuseTooMany(wanted: ReadonlyMap<string, unknown>): void {
+  #refuseTooMany(wanted: readonly string[]): void {
     let added = 0;
-    for (const key of wanted.keys()) if (!this.#rows.has(key)) added += 1;
+    for (const key of wanted) if (!this.#rows.has(key)) added += 1;
     if (added <= this.#rows.available) return;
     throw new RegistryFull(
       `${added} new endpoints need rows and ${this.#rows.available} of ${this.#rows.capacity} are free: ` +
@@ -160,4 +188,8 @@ function identities(config: Config): Map<string, { pool: PoolConfig; endpoint: E
     for (const endpoint of pool.endpoints) found.set(endpointKey(pool, endpoint), { pool, endpoint });
   }
   return found;
+}
+
+function hasOwnBreaker({ breaker }: PoolConfig): boolean {
+  return breaker !== undefined && hasBreaker(breaker, 'pool');
 }

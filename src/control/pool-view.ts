@@ -21,9 +21,15 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
     balance: typeof pool.balance === 'string' ? pool.balance : pool.balance.hash,
     panic: parts.health.panic.isOn(pool.name),
     panics: parts.health.panic.count(pool.name),
-    available: endpoints.filter(({ status }) => status.length === 0).length,
+    available: endpoints.filter(isAvailable).length,
+    breaker: parts.health.breakers.ofPool(pool.name),
     endpoints,
   };
+}
+
+/** Whether the balancer may choose it. */
+export function isAvailable({ status, breaker }: Pick<EndpointView, 'status' | 'breaker'>): boolean {
+  return status.length === 0 && (breaker === undefined || breaker.state === 'closed');
 }
 
 function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewParts): EndpointView {
@@ -42,6 +48,8 @@ function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewP
     averageMs: table.averageMs(row),
     failures: table.failures(row),
     ejections: health.passive.ejections(endpoint),
+    ejectionsBy: health.passive.ejectionsBy(endpoint),
+    breaker: health.breakers.ofEndpoint(endpoint),
     history,
   };
 }

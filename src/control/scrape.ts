@@ -8,7 +8,9 @@ import { allLimits } from '../limits/written.ts';
 import { DURATION_BUCKETS, type EndpointSums, type RouteSums, type ThreadSample } from '../memory/metric-table.ts';
 import { VERSION } from '../version.ts';
 import { MetricsPage, type Labels } from './metrics-page.ts';
+import { isAvailable } from './pool-view.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
+import { breakers } from './scrape-breakers.ts';
 import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
 
@@ -63,6 +65,7 @@ export function createScrape(view: ScrapeView): Scrape {
   const now = () => moment;
   traffic(page, now);
   upstreams(page, now);
+  breakers(page, now);
   concerns(page, view);
   cache(page, view);
   shadows(page, view);
@@ -230,7 +233,7 @@ function upstreams(page: MetricsPage, now: () => Moment): void {
     for (const { labels, sums } of now().endpoints) add(labels, sums.connectionsOpened);
   });
   page.gauge('aya_endpoint_available', '1 while the endpoint may be picked.', ENDPOINT, (add) => {
-    for (const { labels, view } of now().endpoints) add(labels, view.status.length === 0 ? 1 : 0);
+    for (const { labels, view } of now().endpoints) add(labels, isAvailable(view) ? 1 : 0);
   });
   page.gauge(
     'aya_endpoint_status',

@@ -50,6 +50,7 @@ function supervised(threads: number, onSpawn: (thread: FakeThread) => void = () 
       onSpawn(thread);
       return thread;
     },
+    onBreaker: () => {},
     onSuspect: (row, reason) => suspects.push([row, reason]),
     onReleased: (generation) => released.push(generation),
   });

@@ -22,7 +22,7 @@ export interface EndpointView {
   readonly row: number;
   readonly weight: number;
   readonly backup: boolean;
-  /** Why it takes no traffic; empty when it is available. */
+  /** Why it is not healthy enough for traffic; empty when it is. Its breaker may still refuse it. */
   readonly status: readonly EndpointStatus[];
   /** `active: 3/3 connection refused`; empty when it has always been available. */
   readonly reason: string;
@@ -36,8 +36,34 @@ export interface EndpointView {
   readonly failures: number;
   /** Passive ejections since the endpoint is known. */
   readonly ejections: number;
-  /** The last changes of its status, the oldest first. */
+  /** The same, and those that were only logged, by what they were for. */
+  readonly ejectionsBy: readonly EjectionCount[];
+  /** Absent: it has none. */
+  readonly breaker?: BreakerView | undefined;
+  /** The last changes of its status and its breaker, the oldest first. */
   readonly history: readonly StatusChange[];
+}
+
+export type EjectionCause =
+  'consecutive-failures' | 'consecutive-gateway-failures' | 'failure-percentage' | 'success-rate' | 'slow';
+
+export interface EjectionCount {
+  readonly cause: EjectionCause;
+  /** `log`: it was only said. */
+  readonly mode: 'eject' | 'log';
+  readonly count: number;
+}
+
+export interface BreakerView {
+  readonly state: 'closed' | 'open' | 'half-open';
+  /** `12 of 20 answers in 10 s failed; open for 10.4 s`; empty before its first move. */
+  readonly reason: string;
+  /** When it came into its state, milliseconds since the epoch; undefined before its first move. */
+  readonly since: number | undefined;
+  /** Times that it opened. */
+  readonly opened: number;
+  /** Requests that now find out whether it may close. */
+  readonly probes: number;
 }
 
 export interface StatusChange {
@@ -56,6 +82,8 @@ export interface PoolView {
   /** How often the pool went into panic. */
   readonly panics: number;
   readonly available: number;
+  /** Of the pool as a whole; absent: it has none. */
+  readonly breaker?: BreakerView | undefined;
   readonly endpoints: readonly EndpointView[];
 }
 

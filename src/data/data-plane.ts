@@ -122,6 +122,7 @@ class DataPlane implements ListenerHost {
       tickets: new TicketSecrets(data.ticketSecrets),
       draining: false,
       suspect: (row, failures, reason) => line.send({ kind: 'suspect', row, failures, reason }),
+      breakerMoved: (row, state, reason) => line.send({ kind: 'breaker', row, state, reason }),
     };
     this.#store = new EndpointStore({ threads, clock, wheel, metrics });
     this.noRoute = noRouteRule();

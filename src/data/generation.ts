@@ -10,8 +10,9 @@ import type { EndpointConfig, GatewayConfig, PoolConfig, RouteConfig } from '../
 import { GatewayError } from '../errors.ts';
 import { attemptDispatch } from '../upstream/attempt.ts';
 import { createBalancer } from '../upstream/balance.ts';
+import { Breaker, hasBreaker } from '../upstream/breaker.ts';
 import type { EndpointStore } from '../upstream/endpoint-store.ts';
-import { endpointKey } from '../upstream/identity.ts';
+import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import type { DataContext } from './context.ts';
@@ -158,12 +159,24 @@ function buildPools(
         const row = plan.endpointRows.get(endpointKey(config, endpoint))!;
         const connections = store.acquire(config, endpoint, row);
         held.push([config, endpoint]);
-        return { ...endpoint, row, connections };
+        return { ...endpoint, row, connections, breaker: breakerOf('endpoint', config, row, context) };
       });
       const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
-      return [config.name, new Pool({ config, endpoints, balancer, table, budget: new RetryBudget(clock), random })];
+      const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
+      const budget = new RetryBudget(clock);
+      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker })];
     }),
   );
+}
+
+function breakerOf(
+  whose: 'endpoint' | 'pool',
+  { breaker: config }: PoolConfig,
+  row: number | undefined,
+  { thread, table, clock, random, breakerMoved: onMoved }: DataContext,
+): Breaker | undefined {
+  if (config === undefined || row === undefined || !hasBreaker(config, whose)) return undefined;
+  return new Breaker({ config, row, thread, table, clock, random, onMoved });
 }
 
 /**

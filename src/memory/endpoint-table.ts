@@ -1,8 +1,11 @@
 /**
  * One row per endpoint in memory that every thread sees: whether it may be used and why not, how many requests it has,
  * how fast it answers. The control plane alone writes `status`; data threads count. Rows are given out by the control
- * plane by identity, so that an endpoint keeps its row, and with it its state, through reloads.
+ * plane by identity, so that an endpoint keeps its row, and with it its state, through reloads. A pool with a breaker of
+ * its own has a row too.
  */
+import { BreakerTable } from './breaker-table.ts';
+import { SampleTable } from './sample-table.ts';
 
 /** Why an endpoint takes no traffic: bits of its status. Zero is available. */
 export const ENDPOINT = {
@@ -18,6 +21,7 @@ export const ENDPOINT = {
 const STATUS = 0;
 const IN_FLIGHT = 1;
 const CONSECUTIVE_FAILURES = 2;
+const CONSECUTIVE_GATEWAY_FAILURES = 3;
 const INT_COLUMNS = 4;
 
 /** Cells of one row in the Float64 part. */
@@ -36,6 +40,8 @@ const HEADER_BYTES = 64;
 export class EndpointTable {
   readonly capacity: number;
   readonly buffers: EndpointTableBuffers;
+  readonly breakers: BreakerTable;
+  readonly samples: SampleTable;
   /** [0] the epoch: moves whenever any status moves. */
   readonly #header: Int32Array;
   readonly #ints: Int32Array;
@@ -46,7 +52,8 @@ export class EndpointTable {
 
   /** Pages that no row touches cost no memory, so the capacity can be generous. */
   static allocate(threads: number, capacity = 65_536): EndpointTable {
-    const bytes = HEADER_BYTES + capacity * (FLOAT_COLUMNS * 8 + INT_COLUMNS * 4 + threads * 4);
+    const own = HEADER_BYTES + ownBytes(capacity, threads);
+    const bytes = own + BreakerTable.bytes(capacity, threads) + SampleTable.bytes(capacity, threads);
     return new EndpointTable({ capacity, threads, shared: new SharedArrayBuffer(bytes) });
   }
 
@@ -60,11 +67,20 @@ export class EndpointTable {
     const intsAt = HEADER_BYTES + this.#floats.byteLength;
     this.#ints = new Int32Array(shared, intsAt, capacity * INT_COLUMNS);
     this.#byThread = new Int32Array(shared, intsAt + this.#ints.byteLength, capacity * threads);
+    const breakersAt = HEADER_BYTES + ownBytes(capacity, threads);
+    this.breakers = new BreakerTable(shared, breakersAt, capacity, threads);
+    const samplesAt = breakersAt + BreakerTable.bytes(capacity, threads);
+    this.samples = new SampleTable(shared, samplesAt, capacity, threads);
   }
 
-  /** Moves whenever any status does: a pool compares it before each pick and sorts anew only when it moved. */
+  /** Moves whenever any status or breaker does: a pool compares it before each pick and sorts anew only when it moved. */
   get epoch(): number {
     return Atomics.load(this.#header, 0);
+  }
+
+  /** A breaker has moved. */
+  turnEpoch(): void {
+    Atomics.add(this.#header, 0, 1);
   }
 
   // --- status: written by the control plane ---
@@ -85,6 +101,8 @@ export class EndpointTable {
     this.#ints.fill(0, row * INT_COLUMNS, (row + 1) * INT_COLUMNS);
     this.#floats.fill(0, row * FLOAT_COLUMNS, (row + 1) * FLOAT_COLUMNS);
     this.#byThread.fill(0, row * this.#threads, (row + 1) * this.#threads);
+    this.breakers.reset(row);
+    this.samples.reset(row);
     Atomics.add(this.#header, 0, 1);
   }
 
@@ -112,6 +130,7 @@ export class EndpointTable {
 
   /** Takes back what a thread that died had in flight. */
   forgetThread(thread: number): void {
+    this.breakers.forgetThread(thread);
     for (let row = 0; row < this.capacity; row++) {
       const cell = row * this.#threads + thread;
       const left = this.#byThread[cell]!;
@@ -141,6 +160,24 @@ export class EndpointTable {
     Atomics.store(this.#ints, row * INT_COLUMNS + CONSECUTIVE_FAILURES, count);
   }
 
+  /** Failures in a row of which the service itself said nothing, or that its own gateway answered. */
+  addGatewayFailure(row: number): number {
+    return Atomics.add(this.#ints, row * INT_COLUMNS + CONSECUTIVE_GATEWAY_FAILURES, 1) + 1;
+  }
+
+  clearGatewayFailures(row: number): void {
+    const cell = row * INT_COLUMNS + CONSECUTIVE_GATEWAY_FAILURES;
+    if (this.#ints[cell] !== 0) Atomics.store(this.#ints, cell, 0);
+  }
+
+  gatewayFailures(row: number): number {
+    return Atomics.load(this.#ints, row * INT_COLUMNS + CONSECUTIVE_GATEWAY_FAILURES);
+  }
+
+  setGatewayFailures(row: number, count: number): void {
+    Atomics.store(this.#ints, row * INT_COLUMNS + CONSECUTIVE_GATEWAY_FAILURES, count);
+  }
+
   // --- latency average: plain 8-byte cells; a lost update of a moving average does no harm ---
 
   averageMs(row: number): number {
@@ -155,4 +192,9 @@ export class EndpointTable {
     this.#floats[row * FLOAT_COLUMNS + AVERAGE_MS] = averageMs;
     this.#floats[row * FLOAT_COLUMNS + AVERAGE_AT] = at;
   }
+}
+
+/** A multiple of eight, whatever the number of threads: what lies behind it is aligned. */
+function ownBytes(capacity: number, threads: number): number {
+  return Math.ceil((capacity * (FLOAT_COLUMNS * 8 + (INT_COLUMNS + threads) * 4)) / 8) * 8;
 }

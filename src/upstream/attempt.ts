@@ -8,7 +8,10 @@ import { GatewayError } from '../errors.ts';
 import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
+import { BREAKER, stateOf, type BreakerState } from '../memory/breaker-table.ts';
+import { VERDICT, type Verdict } from '../memory/sample-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
+import { REFUSED, type Breaker, type Outcome } from './breaker.ts';
 import type { Call, Carrier, Switched } from './call.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
@@ -23,23 +26,36 @@ export interface UpstreamContext {
   readonly latency: LatencyRecorder;
   /** An endpoint has failed often enough in a row for the control plane to look at it. */
   readonly suspect: (row: number, failures: number, reason: string) => void;
+  /** This thread has moved the breaker of a row. */
+  readonly breakerMoved: (row: number, state: BreakerState, reason: string) => void;
 }
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
   return (request, handler) => {
     const { pool } = request;
-    const endpoint = pool.pick(request.exchange, request.tried);
-    request.endpoint = endpoint;
-    if (endpoint === undefined) {
-      handler.onError(
-        new GatewayError('destination_unavailable', `pool '${pool.name}': no endpoint is available`, {
-          retryAfterSeconds: pool.retryAfterSeconds,
-        }),
-      );
-      return;
+    request.endpoint = undefined;
+    const poolTicket = ticketOf(pool.breaker);
+    if (poolTicket === REFUSED) return handler.onError(pool.broken);
+    for (;;) {
+      const endpoint = pool.pick(request.exchange, request.tried);
+      if (endpoint === undefined) {
+        pool.breaker?.record(poolTicket, 'cancelled', 0);
+        return handler.onError(pool.unavailable);
+      }
+      const ticket = ticketOf(endpoint.breaker);
+      if (ticket !== REFUSED) {
+        request.endpoint = endpoint;
+        return new Attempt(context, request, handler, endpoint, ticket, poolTicket).start();
+      }
+      // Another thread has moved the breaker, or had its last place, since this one looked.
+      pool.lookAgain();
     }
-    new Attempt(context, request, handler, endpoint).start();
   };
+}
+
+/** Where there is no breaker, any number is a ticket. */
+function ticketOf(breaker: Breaker | undefined): number {
+  return breaker === undefined ? 0 : breaker.admit();
 }
 
 class Attempt extends Deadline implements Call, Control {
@@ -54,9 +70,24 @@ class Attempt extends Deadline implements Call, Control {
   #over = false;
   /** The endpoint has its verdict. */
   #judged = false;
+  /** What its breaker and its pool's have admitted it under. */
+  readonly #ticket: number;
+  readonly #poolTicket: number;
+  /** The breakers know. */
+  #recorded: boolean;
 
-  constructor(context: UpstreamContext, request: UpstreamRequest, handler: ResponseHandler, endpoint: Endpoint) {
+  constructor(
+    context: UpstreamContext,
+    request: UpstreamRequest,
+    handler: ResponseHandler,
+    endpoint: Endpoint,
+    ticket: number,
+    poolTicket: number,
+  ) {
     super();
+    this.#ticket = ticket;
+    this.#poolTicket = poolTicket;
+    this.#recorded = endpoint.breaker === undefined && request.pool.breaker === undefined;
     this.#context = context;
     this.request = request;
     this.#handler = handler;
@@ -135,6 +166,7 @@ class Attempt extends Deadline implements Call, Control {
     if (this.request.perTryMs > 0) this.#context.wheel.clear(this);
     this.request.exchange.upstreamMs = this.#headAt - this.#startedAt;
     this.request.exchange.grpc?.onHead(fields);
+    if (!this.#recorded && this.#isProbe) this.#record(this.#saidVerdict, this.#headAt - this.#startedAt);
     this.#handler.onHead(status, fields);
   }
 
@@ -182,20 +214,31 @@ class Attempt extends Deadline implements Call, Control {
 
   #judge(error: GatewayError | undefined): void {
     this.#judged = true;
-    const { table, clock, latency, metrics } = this.#context;
+    const { table, thread, clock, latency, metrics } = this.#context;
+    const { pool } = this.request;
     const { row } = this.#endpoint;
     const answered = this.#status !== 0;
     const durationMs = (answered ? this.#headAt : clock.now()) - this.#startedAt;
     // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.
     if (error === undefined ? !answered : error.retry === 'never') {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
+      if (!this.#recorded) this.#record(VERDICT.ignored, durationMs);
       return;
     }
-    const failed = error !== undefined || this.#statusClass === 5;
+    const verdict = error === undefined ? this.#saidVerdict : VERDICT.failed;
     metrics.attempt(row, answered ? this.#statusClass : OUTCOME.failure, durationMs);
-    latency.record(row, durationMs, failed);
-    if (failed) this.#blame(error);
-    else table.clearFailures(row);
+    if (pool.compares) table.samples.add(row, thread, verdict, durationMs);
+    if (!this.#recorded) this.#record(verdict, durationMs);
+    if (verdict === VERDICT.ignored) return;
+    latency.record(row, durationMs, verdict === VERDICT.failed);
+    if (verdict === VERDICT.failed) this.#blame(error);
+    else this.#clear();
+  }
+
+  /** Of an answer. A status of gRPC counts for more than the 200 that it comes with. */
+  get #saidVerdict(): Verdict {
+    if (this.request.exchange.grpc?.isServerFault === true) return VERDICT.failed;
+    return this.request.pool.verdict(this.#status);
   }
 
   /** Of what the endpoint answered, 0 before that. A call of gRPC may say in its trailers what would be a 5xx in HTTP. */
@@ -204,12 +247,25 @@ class Attempt extends Deadline implements Call, Control {
     return this.request.exchange.grpc?.isServerFault === true ? 5 : Math.min(Math.floor(this.#status / 100), 5);
   }
 
+  #clear(): void {
+    const { table } = this.#context;
+    table.clearFailures(this.#endpoint.row);
+    table.clearGatewayFailures(this.#endpoint.row);
+  }
+
   #blame(error: GatewayError | undefined): void {
     const { passive } = this.request.pool;
     if (passive === false) return;
-    const failures = this.#context.table.addFailure(this.#endpoint.row);
-    if (failures % passive.consecutiveFailures === 0) {
-      this.#context.suspect(this.#endpoint.row, failures, error?.type ?? this.#saidFault);
+    const { table } = this.#context;
+    const { row } = this.#endpoint;
+    const failures = table.addFailure(row);
+    const gatewayFailures = error !== undefined || isGatewayStatus(this.#status) ? table.addGatewayFailure(row) : 0;
+    if (gatewayFailures === 0) table.clearGatewayFailures(row);
+    if (
+      isEvery(passive.consecutiveFailures, failures) ||
+      isEvery(passive.consecutiveGatewayFailures, gatewayFailures)
+    ) {
+      this.#context.suspect(row, failures, error?.type ?? this.#saidFault);
     }
   }
 
@@ -217,4 +273,30 @@ class Attempt extends Deadline implements Call, Control {
     const { grpc } = this.request.exchange;
     return grpc?.isServerFault === true ? `grpc status ${GRPC_STATUSES[grpc.status!]}` : `status ${this.#status}`;
   }
+  // --- what its breakers hear, once ---
+
+  /** Its place is wanted by others: that the answer has begun is enough to know, for its body may take hours. */
+  get #isProbe(): boolean {
+    return stateOf(this.#ticket) === BREAKER.halfOpen || stateOf(this.#poolTicket) === BREAKER.halfOpen;
+  }
+
+  #record(verdict: Verdict, durationMs: number): void {
+    this.#recorded = true;
+    const outcome = BREAKER_OUTCOMES[verdict];
+    this.#endpoint.breaker?.record(this.#ticket, outcome, durationMs);
+    this.request.pool.breaker?.record(this.#poolTicket, outcome, durationMs);
+  }
+}
+
+/** By verdict. What says nothing about the endpoint leaves its breaker as if it had not been asked. */
+const BREAKER_OUTCOMES: readonly [Outcome, Outcome, Outcome] = ['success', 'failure', 'cancelled'];
+
+/** What a proxy says on behalf of a service that it cannot reach. */
+function isGatewayStatus(status: number): boolean {
+  return status >= 502 && status <= 504;
+}
+
+/** @param threshold 0 or undefined: never. */
+function isEvery(threshold: number | undefined, count: number): boolean {
+  return threshold !== undefined && threshold > 0 && count > 0 && count % threshold === 0;
 }

@@ -8,3 +8,8 @@ export function endpointKey(pool: PoolConfig, endpoint: EndpointConfig): string 
   const address = `${pool.name} ${endpoint.url}${pool.http2 ? ' h2' : ''}`;
   return pool.tls === undefined ? address : `${address} ${JSON.stringify(pool.tls)} ${pool.tlsDigest ?? ''}`;
 }
+
+/** Of the row in which the breaker of a pool as a whole lies. No endpoint has it: theirs hold a URL. */
+export function poolKey({ name }: PoolConfig): string {
+  return `${name} as a whole`;
+}

@@ -4,14 +4,20 @@
  */
 import type { Random } from '../clock.ts';
 import type { PanicConfig, PassiveHealthConfig, PoolConfig } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
+import type { Verdict } from '../memory/sample-table.ts';
+import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
+import { chooseCandidates } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
 import type { RetryBudget } from './retry-budget.ts';
+import { isCompared, verdictsOf } from './verdicts.ts';
 
 export interface Endpoint extends Candidate {
   readonly backup: boolean;
   readonly connections: EndpointConnections;
+  readonly breaker: Breaker | undefined;
 }
 
 export interface PoolParts {
@@ -21,40 +27,87 @@ export interface PoolParts {
   readonly table: EndpointTable;
   readonly budget: RetryBudget;
   readonly random: Random;
+  /** Of the pool as a whole. */
+  readonly breaker?: Breaker | undefined;
 }
 
 export class Pool {
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
   readonly passive: PassiveHealthConfig | false;
+  /** Its endpoints are compared with each other. */
+  readonly compares: boolean;
   readonly budget: RetryBudget;
+  readonly breaker: Breaker | undefined;
+  readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
-  readonly retryAfterSeconds: number;
+  readonly #retryAfterSeconds: number;
   readonly #balancer: Balancer<Endpoint>;
   readonly #table: EndpointTable;
   readonly #panic: PanicConfig;
   readonly #random: Random;
   #epoch = -1;
   #candidates: readonly Endpoint[] = [];
+  /** Would be candidates, were their breakers closed. */
+  #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, random }: PoolParts) {
+  constructor({ config, endpoints, balancer, table, budget, random, breaker }: PoolParts) {
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
+    this.compares = isCompared(config.health.passive);
+    this.#verdicts = verdictsOf(config.health.statuses);
     this.budget = budget;
-    this.retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
+    this.breaker = breaker;
+    this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#balancer = balancer;
     this.#table = table;
     this.#panic = config.health.panic;
     this.#random = random;
   }
 
-  /** An endpoint that is not among those tried, while there is one; else any; undefined when there is none at all. */
+  /** What an answer with this status says of the endpoint that gave it. */
+  verdict(status: number): Verdict {
+    return this.#verdicts[status] ?? this.#verdicts[599]!;
+  }
+
+  /**
+   * An endpoint that is not among those tried, while there is one; else any; undefined when there is none at all. One
+   * whose breaker waits for a probe comes first: it has the last word on whether it admits the request.
+   */
   pick(request: PickRequest, tried: readonly Endpoint[] | undefined): Endpoint | undefined {
     if (this.#table.epoch !== this.#epoch) this.#refresh();
+    if (this.#broken.length > 0) {
+      const probed = this.#toProbe(tried);
+      if (probed !== undefined) return probed;
+    }
     const chosen = this.#balancer.pick(request);
     if (chosen === undefined || tried === undefined || !tried.includes(chosen)) return chosen;
     return this.#untried(tried) ?? chosen;
+  }
+
+  /** A breaker has refused what was picked: the next pick looks at all of them again. */
+  lookAgain(): void {
+    this.#epoch = -1;
+  }
+
+  /** Why nothing was picked. */
+  get unavailable(): GatewayError {
+    const broken = this.#broken.length;
+    const open = `${broken} of ${this.endpoints.length} breakers ${broken === 1 ? 'is' : 'are'} not closed`;
+    const waitMs = Math.min(...this.#broken.map(({ breaker }) => breaker!.waitMs));
+    return new GatewayError(
+      'destination_unavailable',
+      `pool '${this.name}': no endpoint is available${broken === 0 ? '' : `: ${open}`}`,
+      { retryAfterSeconds: broken === 0 ? this.#retryAfterSeconds : secondsOf(waitMs) },
+    );
+  }
+
+  /** Why its breaker has refused. */
+  get broken(): GatewayError {
+    return new GatewayError('destination_unavailable', `pool '${this.name}': its breaker is not closed`, {
+      retryAfterSeconds: secondsOf(this.breaker!.waitMs),
+    });
   }
 
   /** Whether an endpoint that is not in `tried` could be picked now. */
@@ -73,37 +126,28 @@ export class Pool {
     return undefined;
   }
 
+  #toProbe(tried: readonly Endpoint[] | undefined): Endpoint | undefined {
+    for (const endpoint of this.#broken) {
+      if (endpoint.weight > 0 && endpoint.breaker!.wantsProbe && tried?.includes(endpoint) !== true) return endpoint;
+    }
+    return undefined;
+  }
+
   #refresh(): void {
     this.#epoch = this.#table.epoch;
-    this.#candidates = chooseCandidates(
+    const { candidates, broken } = chooseCandidates(
       this.endpoints,
       this.#panic,
       (endpoint) => this.#table.status(endpoint.row) === 0,
+      (endpoint) => endpoint.breaker?.isClosed !== false,
     );
-    this.#balancer.update(this.#candidates);
+    this.#candidates = candidates;
+    this.#broken = broken;
+    this.#balancer.update(candidates);
   }
 }
 
-/**
- * Who takes traffic: the available ones; when too few are to trust the verdicts, all of them (panic); backups only when no
- * other endpoint is available. The control plane reports panic by the same rule.
- */
-export function chooseCandidates<Member extends { readonly backup: boolean }>(
-  members: readonly Member[],
-  panic: PanicConfig,
-  isAvailable: (member: Member) => boolean,
-): readonly Member[] {
-  const primary = members.filter((member) => !member.backup);
-  const available = primary.filter(isAvailable);
-  if (available.length === 0) {
-    const backups = members.filter((member) => member.backup && isAvailable(member));
-    if (backups.length > 0) return backups;
-  }
-  const isSpread = panic.then === 'spread' && isPanic(available.length, primary.length, panic);
-  return isSpread ? primary : available;
-}
-
-/** Whether so few of a pool are available that the verdicts are not to be trusted. */
-export function isPanic(available: number, members: number, panic: PanicConfig): boolean {
-  return members > 0 && available < members * panic.below;
+/** The breaker of nobody waits longer than this tells; the next request may be the probe. */
+function secondsOf(waitMs: number): number {
+  return Math.max(1, Math.ceil(waitMs / 1000));
 }

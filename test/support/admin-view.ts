@@ -14,7 +14,7 @@ const NOON = Date.UTC(2026, 0, 1, 12);
 
 export function endpointView(url: string, row: number, changes: Partial<EndpointView> = {}): EndpointView {
   const healthy = { status: [], reason: '', since: NOON, history: [] };
-  const counts = { inFlight: 0, averageMs: 0, failures: 0, ejections: 0 };
+  const counts = { inFlight: 0, averageMs: 0, failures: 0, ejections: 0, ejectionsBy: [] };
   return { url, row, weight: 1, backup: false, ...healthy, ...counts, ...changes };
 }
 

@@ -1,6 +1,7 @@
 /** Configuration as the loader would hand it over, with the defaults of the language, for tests below the loader. */
 import type {
   ActiveHealthConfig,
+  BreakerConfig,
   Config,
   EndpointConfig,
   PassiveHealthConfig,
@@ -22,10 +23,22 @@ export const ACTIVE: ActiveHealthConfig = {
 };
 
 export const PASSIVE: PassiveHealthConfig = {
+  mode: 'eject',
   consecutiveFailures: 5,
+  window: 10_000,
   ejectFor: 30_000,
   maxEjectFor: 300_000,
   maxEjected: 0.5,
+};
+
+export const BREAKER: BreakerConfig = {
+  failures: 0.5,
+  window: 10_000,
+  minRequests: 20,
+  openFor: 10_000,
+  maxOpenFor: 120_000,
+  probes: 3,
+  scope: 'endpoint',
 };
 
 export interface PoolOptions {
@@ -33,6 +46,7 @@ export interface PoolOptions {
   readonly active?: Partial<ActiveHealthConfig> | undefined;
   readonly passive?: Partial<PassiveHealthConfig> | false | undefined;
   readonly panic?: PoolConfig['health']['panic'];
+  readonly breaker?: Partial<BreakerConfig> | undefined;
   readonly tls?: PoolConfig['tls'];
   readonly http2?: boolean;
 }
@@ -54,8 +68,16 @@ export function poolConfig(
     health: {
       ...(options.active === undefined ? {} : { active: { ...ACTIVE, ...options.active } }),
       passive: options.passive === false ? false : { ...PASSIVE, ...options.passive },
+      statuses: {
+        fail: [[500, 599]],
+        ignore: [
+          [501, 501],
+          [505, 505],
+        ],
+      },
       panic: options.panic ?? { below: 0.5, then: 'spread' },
     },
+    ...(options.breaker === undefined ? {} : { breaker: { ...BREAKER, ...options.breaker } }),
     http2: options.http2 ?? false,
     connections: { max: 256, pending: 1024, idle: 4_000, connectTimeout: 2_000, maxRequests: 0 },
     limits: { responseHeaders: 32_768, responseFields: 200 },

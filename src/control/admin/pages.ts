@@ -1,6 +1,6 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
 import { VERSION } from '../../version.ts';
-import type { AdminView, EndpointView, PoolView } from '../view.ts';
+import type { AdminView, BreakerView, EndpointView, PoolView } from '../view.ts';
 
 export function statusPage(view: AdminView): object {
   return {
@@ -31,15 +31,24 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({ name, balance, panic, panics, available, endpoints }: PoolView): object {
-  return { name, balance, available, of: endpoints.length, panic, panics, endpoints: endpoints.map(endpointOf) };
+function poolOf({ name, balance, panic, panics, available, breaker, endpoints }: PoolView): object {
+  return {
+    name,
+    balance,
+    available,
+    of: endpoints.length,
+    panic,
+    panics,
+    ...(breaker && { breaker: breakerOf(breaker) }),
+    endpoints: endpoints.map(endpointOf),
+  };
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
-  const { weight, backup, failures, ejections, history } = rest;
+  const { weight, backup, failures, ejections, ejectionsBy, breaker, history } = rest;
   return {
     url,
-    state: stateOf(status),
+    state: stateOf(status, breaker),
     reason,
     since: time(since),
     inFlight,
@@ -48,11 +57,22 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     backup,
     failures,
     ejections,
+    ejectionsBy,
+    ...(breaker && { breaker: breakerOf(breaker) }),
     history: history.map((change) => ({ since: time(change.since), reason: change.reason })),
   };
 }
 
-const stateOf = (status: readonly string[]) => (status.length === 0 ? 'available' : status.join(', '));
+/** `available`, or all that speaks against it. */
+function stateOf(status: readonly string[], breaker: BreakerView | undefined): string {
+  const against =
+    breaker === undefined || breaker.state === 'closed' ? status : [...status, `breaker ${breaker.state}`];
+  return against.length === 0 ? 'available' : against.join(', ');
+}
+
+function breakerOf({ since, ...breaker }: BreakerView): object {
+  return { ...breaker, ...(since !== undefined && { since: time(since) }) };
+}
 
 export function routesPage(view: AdminView): object {
   const { metricTable } = view;

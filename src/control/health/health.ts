@@ -1,5 +1,5 @@
 /**
- * The health of all endpoints, in one place: active probes, passive ejection, panic. Each writes its own bit of the
+ * The health of all endpoints, in one place: active probes, passive ejection, panic, and what is known of breakers. Each writes its own bit of the
  * shared table through the registry; every change is logged here, once, with its reason.
  */
 import type { Clock, Random } from '../../clock.ts';
@@ -7,8 +7,10 @@ import type { Config } from '../../config/schema.ts';
 import { ENDPOINT, type EndpointTable } from '../../memory/endpoint-table.ts';
 import type { EndpointChange, EndpointRegistry } from '../endpoint-registry.ts';
 import type { ControlLog } from '../log.ts';
+import { BreakerWatch } from './breakers.ts';
 import type { CreateChecker } from './checker.ts';
 import { HealthMonitor } from './monitor.ts';
+import { OutlierWatch } from './outliers.ts';
 import { PanicWatch } from './panic.ts';
 import { PassiveHealth } from './passive.ts';
 
@@ -24,12 +26,16 @@ export interface HealthParts {
 export class Health {
   readonly passive: PassiveHealth;
   readonly panic: PanicWatch;
+  readonly breakers: BreakerWatch;
+  readonly #outliers: OutlierWatch;
   readonly #monitor: HealthMonitor;
 
   constructor(parts: HealthParts) {
     parts.registry.onChange((change) => announce(change, parts.log));
     this.panic = new PanicWatch(parts.registry, parts.log);
     this.passive = new PassiveHealth(parts);
+    this.#outliers = new OutlierWatch({ ...parts, passive: this.passive });
+    this.breakers = new BreakerWatch(parts);
     this.#monitor = new HealthMonitor({ ...parts, onRecovered: (endpoint) => this.passive.recovered(endpoint) });
   }
 
@@ -38,10 +44,13 @@ export class Health {
     this.panic.update(config.pools);
     this.#monitor.update();
     this.passive.update();
+    this.#outliers.update();
+    this.breakers.update();
   }
 
   close(): void {
     this.#monitor.close();
+    this.#outliers.close();
     this.passive.close();
   }
 }

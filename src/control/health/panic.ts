@@ -3,7 +3,7 @@
  * threads find that out by themselves, from the same table by the same rule; here it is only noticed, said and counted.
  */
 import type { PoolConfig } from '../../config/schema.ts';
-import { isPanic } from '../../upstream/pool.ts';
+import { isPanic } from '../../upstream/candidates.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
 import type { ControlLog } from '../log.ts';
 

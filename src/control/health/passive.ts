@@ -1,26 +1,32 @@
 /**
- * Passive health: what real traffic tells. The data threads count failures in a row and report an endpoint as suspect;
- * here, where the whole pool is seen, it is decided whether the pool can spare it. An ejection ends by itself, and on
+ * Passive health: what real traffic tells. The data threads count failures in a row and report an endpoint as suspect, and
+ * outliers.ts compares endpoints; here, where the whole pool is seen, it is decided whether the pool can spare it. An ejection ends by itself, and on
  * probation: one more failure ejects again, and for longer. A good active probe alone does not end it: a health endpoint
  * that answers 200 while requests fail must not have the last word. Probes that failed and then pass again do: the
  * endpoint was away, and whatever is back need not wait for the sentence of what it was.
  */
 import type { Clock, Timer } from '../../clock.ts';
 import type { PassiveHealthConfig } from '../../config/schema.ts';
+import { BREAKER, stateOf } from '../../memory/breaker-table.ts';
 import { ENDPOINT, type EndpointTable } from '../../memory/endpoint-table.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
+import { hasBreaker } from '../../upstream/breaker.ts';
 import type { ControlLog } from '../log.ts';
+import type { EjectionCause, EjectionCount } from '../view.ts';
+import type { Evidence } from './outlier-rules.ts';
 
 /** What is remembered of an endpoint that was suspect at least once. */
 interface Suspect {
   /** Why it was suspect the last time: `status 500`, `connection_refused`. */
   suspicion: string;
-  /** It was suspect and the pool could not spare it: said once. */
-  isSpared: boolean;
+  /** What it would have been ejected for, had the pool been able to spare it: said once. */
+  sparedFor: EjectionCause | undefined;
+  /** It would be ejected now, if that were not only logged. */
+  isOnlyLogged: boolean;
   /** Ejections in a row when it was last ejected; decays from `returnedAt` on. */
   inARow: number;
   returnedAt: number;
-  total: number;
+  readonly counts: Map<string, EjectionCount>;
   timer: Timer | undefined;
 }
 
@@ -53,6 +59,20 @@ export class PassiveHealth {
     this.#consider(endpoint, passive);
   }
 
+  /** It did worse than the others of its pool, by one of the rules that compare. */
+  blame(endpoint: RegisteredEndpoint, evidence: Evidence): void {
+    const passive = settings(endpoint);
+    if (passive === undefined || !this.#parts.registry.isServing(endpoint)) return;
+    const record = this.#recordOf(endpoint);
+    if (!this.#isOut(endpoint)) this.#ejectIfSpared(endpoint, passive, record, evidence);
+  }
+
+  /** It did not. */
+  absolve(endpoint: RegisteredEndpoint): void {
+    const record = this.#records.get(endpoint);
+    if (record !== undefined && !isInARow(record.sparedFor)) record.sparedFor = undefined;
+  }
+
   /** Its active check has seen it go and come back. */
   recovered(endpoint: RegisteredEndpoint): void {
     const record = this.#records.get(endpoint);
@@ -66,13 +86,18 @@ export class PassiveHealth {
     for (const [endpoint, record] of this.#records) {
       if (registry.at(endpoint.row) !== endpoint) this.#forget(endpoint, record);
       else if (settings(endpoint) === undefined) this.#return(endpoint, record, 'passive: no longer watched');
+      else this.#followMode(endpoint, record);
     }
     for (const pool of registry.pools.keys()) this.#reconsider(pool);
   }
 
   /** Passive ejections since the endpoint is known. */
   ejections(endpoint: RegisteredEndpoint): number {
-    return this.#records.get(endpoint)?.total ?? 0;
+    return this.ejectionsBy(endpoint).reduce((sum, { mode, count }) => (mode === 'eject' ? sum + count : sum), 0);
+  }
+
+  ejectionsBy(endpoint: RegisteredEndpoint): readonly EjectionCount[] {
+    return [...(this.#records.get(endpoint)?.counts.values() ?? [])];
   }
 
   close(): void {
@@ -82,60 +107,102 @@ export class PassiveHealth {
   #reconsider(pool: string): void {
     for (const endpoint of this.#parts.registry.pools.get(pool) ?? []) {
       const passive = settings(endpoint);
-      const isSpared = this.#records.get(endpoint)?.isSpared ?? false;
+      const isSpared = isInARow(this.#records.get(endpoint)?.sparedFor);
       if (isSpared && passive !== undefined) this.#consider(endpoint, passive);
     }
   }
 
+  /** By its failures in a row. */
   #consider(endpoint: RegisteredEndpoint, passive: PassiveHealthConfig): void {
-    const { registry, table, log } = this.#parts;
     const record = this.#recordOf(endpoint);
-    const failures = table.failures(endpoint.row);
-    if (registry.has(endpoint, ENDPOINT.ejected)) return;
-    if (failures < passive.consecutiveFailures) {
-      // It has answered well since, or a reload has raised the threshold.
-      record.isSpared = false;
-      return;
+    if (this.#isOut(endpoint)) return;
+    const evidence = this.#inARow(endpoint, passive, record);
+    // Without any it has answered well since, or a reload has raised the threshold.
+    if (evidence === undefined) record.sparedFor = undefined;
+    else this.#ejectIfSpared(endpoint, passive, record, evidence);
+  }
+
+  #inARow({ row }: RegisteredEndpoint, passive: PassiveHealthConfig, { suspicion }: Suspect): Evidence | undefined {
+    const { table } = this.#parts;
+    const { consecutiveFailures, consecutiveGatewayFailures = 0 } = passive;
+    const failures = table.failures(row);
+    if (consecutiveFailures > 0 && failures >= consecutiveFailures) {
+      return { cause: 'consecutive-failures', what: `${failures} failures in a row, last ${suspicion}` };
     }
+    const ofGateways = table.gatewayFailures(row);
+    if (consecutiveGatewayFailures === 0 || ofGateways < consecutiveGatewayFailures) return undefined;
+    const what = `${ofGateways} gateway failures in a row, last ${suspicion}`;
+    return { cause: 'consecutive-gateway-failures', what };
+  }
+
+  #ejectIfSpared(
+    endpoint: RegisteredEndpoint,
+    passive: PassiveHealthConfig,
+    record: Suspect,
+    evidence: Evidence,
+  ): void {
     const obstacle = this.#obstacle(endpoint, passive);
     if (obstacle === undefined) {
-      this.#eject(endpoint, passive, record, failures);
+      this.#eject(endpoint, passive, record, evidence);
       return;
     }
-    if (!record.isSpared) {
+    if (record.sparedFor === undefined) {
       const where = { pool: endpoint.pool.name, endpoint: endpoint.url };
-      log.warn(
-        { event: 'endpoint_not_ejected', ...where, reason: record.suspicion },
-        `not ejected because ${obstacle}`,
-      );
+      const reason = isInARow(evidence.cause) ? record.suspicion : evidence.what;
+      this.#parts.log.warn({ event: 'endpoint_not_ejected', ...where, reason }, `not ejected because ${obstacle}`);
     }
-    record.isSpared = true;
+    record.sparedFor = evidence.cause;
   }
 
   /** Why the pool cannot spare the endpoint; undefined when it can. */
-  #obstacle(endpoint: RegisteredEndpoint, { maxEjected }: PassiveHealthConfig): string | undefined {
-    const { registry } = this.#parts;
-    const members = registry.pools.get(endpoint.pool.name) ?? [];
-    const ejected = members.filter((member) => registry.has(member, ENDPOINT.ejected)).length;
+  #obstacle(endpoint: RegisteredEndpoint, { maxEjected, minHealthy }: PassiveHealthConfig): string | undefined {
+    const members = this.#parts.registry.pools.get(endpoint.pool.name) ?? [];
+    const ejected = members.filter((member) => this.#isOut(member)).length;
     // A share of a small pool rounds to none, which would turn ejection off exactly where one bad endpoint hurts most.
     const allowed = Math.max(1, Math.floor(members.length * maxEjected));
     if (ejected >= allowed) return `${ejected} of ${members.length} endpoints are ejected already, ${allowed} may be`;
-    if (maxEjected >= 1) return undefined;
-    const hasOther = members.some(
-      (member) => member !== endpoint && member.config.weight > 0 && registry.status(member) === 0,
-    );
-    return hasOther ? undefined : 'no other endpoint of the pool is available';
+    const needed = minHealthy ?? (maxEjected >= 1 ? 0 : 1);
+    const left = members.filter((member) => member !== endpoint && this.#canServe(member)).length;
+    if (left >= needed) return undefined;
+    if (left === 0) return 'no other endpoint of the pool is available';
+    return `only ${left} others of the pool are available, minHealthy is ${needed}`;
   }
 
-  #eject(endpoint: RegisteredEndpoint, passive: PassiveHealthConfig, record: Suspect, failures: number): void {
-    const { registry, clock } = this.#parts;
-    record.isSpared = false;
+  #canServe(member: RegisteredEndpoint): boolean {
+    const { registry, table } = this.#parts;
+    if (member.config.weight === 0 || registry.status(member) !== 0 || this.#isOut(member)) return false;
+    const { breaker } = member.pool;
+    const isBroken = stateOf(table.breakers.word(member.row)) !== BREAKER.closed;
+    return breaker === undefined || !hasBreaker(breaker, 'endpoint') || !isBroken;
+  }
+
+  /** Ejected, or as good as. */
+  #isOut(endpoint: RegisteredEndpoint): boolean {
+    return this.#parts.registry.has(endpoint, ENDPOINT.ejected) || (this.#records.get(endpoint)?.isOnlyLogged ?? false);
+  }
+
+  #eject(endpoint: RegisteredEndpoint, passive: PassiveHealthConfig, record: Suspect, { cause, what }: Evidence): void {
+    const { registry, clock, log } = this.#parts;
+    const { mode } = passive;
+    record.sparedFor = undefined;
     record.inARow = this.#decayed(record, passive) + 1;
-    record.total += 1;
+    const name = `${mode} ${cause}`;
+    record.counts.set(name, { cause, mode, count: (record.counts.get(name)?.count ?? 0) + 1 });
     const forMs = Math.min(passive.ejectFor * record.inARow, Math.max(passive.maxEjectFor, passive.ejectFor));
     record.timer = clock.after(forMs, () => this.#return(endpoint, record, 'passive: on probation'));
-    const reason = `passive: ${failures} failures in a row, last ${record.suspicion}; ejected for ${forMs / 1000} s`;
-    registry.set(endpoint, ENDPOINT.ejected, true, reason);
+    const reason = `passive: ${what}; ejected for ${forMs / 1000} s`;
+    if (mode === 'eject') return registry.set(endpoint, ENDPOINT.ejected, true, reason);
+    record.isOnlyLogged = true;
+    const where = { pool: endpoint.pool.name, endpoint: endpoint.url };
+    log.warn({ event: 'endpoint_would_be_ejected', ...where, reason }, `would be ejected: ${endpoint.url}`);
+  }
+
+  /** A reload may have changed what becomes of outliers. */
+  #followMode(endpoint: RegisteredEndpoint, record: Suspect): void {
+    const isLogged = settings(endpoint)!.mode === 'log';
+    if (this.#isOut(endpoint) && record.isOnlyLogged !== isLogged) {
+      this.#return(endpoint, record, 'passive: ejections are only logged from now on');
+    }
   }
 
   /** One ejection is forgotten for each `ejectFor` that the endpoint has stayed in since. */
@@ -148,10 +215,13 @@ export class PassiveHealth {
     const { registry, table, clock } = this.#parts;
     record.timer?.cancel();
     record.timer = undefined;
-    record.isSpared = false;
+    record.sparedFor = undefined;
+    if (this.#isOut(endpoint)) record.returnedAt = clock.now();
+    record.isOnlyLogged = false;
     if (!registry.has(endpoint, ENDPOINT.ejected)) return;
-    record.returnedAt = clock.now();
-    table.setFailures(endpoint.row, Math.max(0, (settings(endpoint)?.consecutiveFailures ?? 1) - 1));
+    const { consecutiveFailures = 1, consecutiveGatewayFailures = 1 } = settings(endpoint) ?? {};
+    table.setFailures(endpoint.row, Math.max(0, consecutiveFailures - 1));
+    table.setGatewayFailures(endpoint.row, consecutiveGatewayFailures - 1);
     registry.set(endpoint, ENDPOINT.ejected, false, reason);
   }
 
@@ -163,7 +233,15 @@ export class PassiveHealth {
   #recordOf(endpoint: RegisteredEndpoint): Suspect {
     const known = this.#records.get(endpoint);
     if (known !== undefined) return known;
-    const record = { suspicion: '', isSpared: false, inARow: 0, returnedAt: 0, total: 0, timer: undefined };
+    const record: Suspect = {
+      suspicion: '',
+      sparedFor: undefined,
+      isOnlyLogged: false,
+      inARow: 0,
+      returnedAt: 0,
+      counts: new Map(),
+      timer: undefined,
+    };
     this.#records.set(endpoint, record);
     return record;
   }
@@ -172,4 +250,9 @@ export class PassiveHealth {
 function settings(endpoint: RegisteredEndpoint): PassiveHealthConfig | undefined {
   const { passive } = endpoint.pool.health;
   return passive === false ? undefined : passive;
+}
+
+/** undefined: it is spared for nothing. */
+function isInARow(cause: EjectionCause | undefined): boolean {
+  return cause === 'consecutive-failures' || cause === 'consecutive-gateway-failures';
 }
