@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import http from '../../node-http.ts';
 import type { ClientRequest } from '../client-message.ts';
+import type { BodyStream } from '../dispatch.ts';
 import { unreadable } from '../intake.ts';
 
 const COLON = 0x3a;
@@ -31,6 +32,7 @@ export class Http2Request implements ClientRequest {
    */
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[], mostBytes: number) {
     this.#stream = stream;
+    if (!stream.endAfterHeaders) stream.on('trailers', keepTrailers);
     this.headers = headers;
     this.method = '';
     this.url = '';
@@ -73,6 +75,11 @@ export class Http2Request implements ClientRequest {
   get socket(): Socket {
     return this.#stream.session?.socket as Socket;
   }
+}
+
+/** Where the upstream's side looks for them, as on a request of HTTP/1.1. */
+function keepTrailers(this: ServerHttp2Stream, _headers: object, _flags: number, raw: string[]): void {
+  Object.assign(this, { rawTrailers: raw } satisfies Pick<BodyStream, 'rawTrailers'>);
 }
 
 /** Two parties could read two different hosts in one request. */
