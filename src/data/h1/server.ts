@@ -13,7 +13,7 @@ import { ClientConnection } from '../client-connection.ts';
 import { ConnectionLifetime } from '../connection-lifetime.ts';
 import type { DataContext } from '../context.ts';
 import { HalfClosed } from '../half-closed.ts';
-import { unreadable, type Intake } from '../intake.ts';
+import { unknownExpectation, unreadable, type Intake } from '../intake.ts';
 import { problemBytes } from '../problem.ts';
 import { asksForWebSocket, Upgrade } from '../upgrade.ts';
 
@@ -88,8 +88,7 @@ export class Http1Server {
   };
 
   readonly #onUnknownExpectation = (req: IncomingMessage, res: ServerResponse): void => {
-    const refusal = unreadable('only "Expect: 100-continue" can be met', 417);
-    this.#intake.refuse(res, ClientConnection.ofRequest(req), refusal);
+    this.#intake.refuse(res, ClientConnection.ofRequest(req), unknownExpectation());
   };
 
   readonly #onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
