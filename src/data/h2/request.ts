@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import http from '../../node-http.ts';
 import type { ClientRequest } from '../client-message.ts';
+import type { BodyStream } from '../dispatch.ts';
 import { unreadable } from '../intake.ts';
 
 const COLON = 0x3a;
@@ -26,19 +27,23 @@ export class Http2Request implements ClientRequest {
   /**
    * @param raw flat. What RFC 9113 §8 forbids in it, Node has refused: other pseudo fields, upper case, fields that
    *   are for one connection alone, bytes that end a line.
+   * @param mostBytes of all names and values together.
    * @throws GatewayError for what is left to refuse.
    */
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[], mostBytes: number) {
     this.#stream = stream;
+    if (!stream.endAfterHeaders) stream.on('trailers', keepTrailers);
     this.headers = headers;
     this.method = '';
     this.url = '';
     this.rawHeaders = ['host', ''];
     let authority: string | undefined;
     let cookieAt = 0;
+    let bytes = 0;
     for (let at = 0; at < raw.length; at += 2) {
       const name = raw[at]!;
       const value = raw[at + 1]!;
+      bytes += name.length + value.length;
       if (name.charCodeAt(0) === COLON) {
         if (name === ':method') this.method = value;
         else if (name === ':path') this.url = value;
@@ -54,6 +59,7 @@ export class Http2Request implements ClientRequest {
         if (name === 'cookie') cookieAt = this.rawHeaders.length - 1;
       }
     }
+    if (bytes > mostBytes) throw unreadable(`header fields of more than ${mostBytes} bytes (limits.headers)`, 431);
     if (authority === undefined) throw unreadable('neither :authority nor Host', 400);
     this.rawHeaders[1] = authority;
     if (this.method === 'CONNECT') throw unreadable('CONNECT is not supported', 405);
@@ -69,6 +75,11 @@ export class Http2Request implements ClientRequest {
   get socket(): Socket {
     return this.#stream.session?.socket as Socket;
   }
+}
+
+/** Where the upstream's side looks for them, as on a request of HTTP/1.1. */
+function keepTrailers(this: ServerHttp2Stream, _headers: object, _flags: number, raw: string[]): void {
+  Object.assign(this, { rawTrailers: raw } satisfies Pick<BodyStream, 'rawTrailers'>);
 }
 
 /** Two parties could read two different hosts in one request. */
