@@ -1,4 +1,5 @@
 /** Clients of HTTP/2 that keep to its letter, and would hold for ever what they have asked for. */
+import { once } from 'node:events';
 import http2, { type ClientHttp2Stream } from 'node:http2';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { cleanup } from '../support/cleanup.ts';
@@ -13,7 +14,11 @@ let gateway: GatewayFixture;
 beforeAll(async () => {
   const upstream = await startUpstream(
     'users',
-    byPath({ hang, refused: (_request, response) => void response.writeHead(403).end('not you') }),
+    byPath({
+      hang,
+      large: (_request, response) => void response.end(Buffer.alloc(256 * 1024)),
+      refused: (_request, response) => void response.writeHead(403).end('not you'),
+    }),
   );
   gateway = await gatewayFixture({
     gateway: {
@@ -67,6 +72,19 @@ describe('a client that opens no window is not waited for', () => {
     );
     await until(() => stream.session === undefined || undefined, 'the end of the connection');
   });
+});
+
+it('a client that gives up without an error, and says goodbye, leaves nothing of what it has not taken', async () => {
+  const stream = await closedWindow('/large');
+  const { session } = stream;
+  await within(once(stream, 'response'), 'the head');
+  stream.close(0);
+  session!.close();
+  await until(
+    async () => (await metric(gateway, 'aya_requests_in_flight')) === 0 || undefined,
+    'the end of the request',
+  );
+  await until(async () => (await metric(gateway, 'aya_connections', 'downstream')) === 0, 'the end of its connection');
 });
 
 describe('an expectation', () => {

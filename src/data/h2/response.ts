@@ -146,6 +146,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
 
   #leave(code: number): void {
     this.isReset = true;
+    // A client that resets without an error leaves Node waiting for what it can no longer write, and for ever.
+    if (this.#stream.closed) return void this.#stream.destroy();
     this.#stream.close(code);
     // Closed for both sides, it still waits until what came has been read.
     this.#stream.resume();
