@@ -426,6 +426,12 @@ const BROKEN: readonly Broken[] = [
     says: 'port 81 is listened on twice: first at 1:18',
   },
   {
+    what: 'more time for the head of a request than for all of it',
+    file: 'gateway.yaml',
+    text: 'listen: [{ port: 81, limits: { requestTimeout: ▸5s } }]\n',
+    says: 'headersTimeout (10000 ms) is longer than requestTimeout (5000 ms), which is for all of a request — raise requestTimeout, or lower headersTimeout',
+  },
+  {
     what: 'the port of the admin server',
     file: 'gateway.yaml',
     text: 'listen: [{ port: ▸9901 }]\n',

@@ -22,7 +22,13 @@ beforeAll(async () => {
   );
   gateway = await gatewayFixture({
     gateway: {
-      listen: [{ host: '127.0.0.1', port: 0, limits: { keepAlive: '300ms' } }],
+      listen: [
+        {
+          host: '127.0.0.1',
+          port: 0,
+          limits: { keepAlive: '300ms', headersTimeout: '300ms', requestTimeout: '300ms' },
+        },
+      ],
       defaults: { timeout: { idle: '300ms', head: '300ms' } },
     },
     files: {
@@ -31,6 +37,12 @@ beforeAll(async () => {
         routes: [
           { name: 'users', pool: 'users' },
           { name: 'known', match: { path: '/known' }, pool: 'users', auth: { apiKey: {} } },
+          {
+            name: 'judged',
+            match: { path: '/judged' },
+            pool: 'users',
+            validate: { body: { schema: { type: 'object' } } },
+          },
           {
             name: 'asked',
             match: { path: '/asked' },
@@ -72,6 +84,14 @@ describe('a client that opens no window is not waited for', () => {
     );
     await until(() => stream.session === undefined || undefined, 'the end of the connection');
   });
+});
+
+it.each(['/x', '/judged'])('a body that does not come in its time is not waited for, at %s', async (path) => {
+  const client = await Http2Client.connect(gateway.url);
+  const stream = client.open([':method', 'POST', ':path', path, 'content-type', 'application/json']);
+  stream.write('{');
+  const { status, body } = await answerOf(stream);
+  expect([status, body.toString()]).toEqual([408, expect.stringContaining('limits.requestTimeout')]);
 });
 
 it('a client that gives up without an error, and says goodbye, leaves nothing of what it has not taken', async () => {

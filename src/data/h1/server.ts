@@ -15,6 +15,7 @@ import type { DataContext } from '../context.ts';
 import { HalfClosed } from '../half-closed.ts';
 import { unknownExpectation, unreadable, type Intake } from '../intake.ts';
 import { problemBytes } from '../problem.ts';
+import { lateRequest } from '../request-body.ts';
 import { asksForWebSocket, Upgrade } from '../upgrade.ts';
 
 /**
@@ -169,7 +170,7 @@ function parseRefusal(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): Ga
     case 'HPE_INVALID_VERSION':
       return unreadable(OTHER_VERSION, 505);
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return unreadable('the request did not arrive in time (limits.headersTimeout, limits.requestTimeout)', 408);
+      return lateRequest();
     default:
       return unreadable('the request is not well-formed HTTP/1.1', 400);
   }

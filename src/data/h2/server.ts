@@ -54,6 +54,8 @@ export class Http2Server {
       // Here and not at the server: a stream that was reset before its turn no longer knows its session.
       session.on('stream', (stream, headers, _flags, raw) => this.#onStream(connection, stream, headers, raw));
     });
+    const { requestTimeout } = this.#config.limits;
+    if (requestTimeout > 0) client.requestMs = requestTimeout;
     // Streams have halves; a connection that is closed on one side is over.
     client.socket.allowHalfOpen = false;
     this.#server.emit('connection', client.socket);
