@@ -33,6 +33,16 @@ const BROKEN: readonly Broken[] = [
     says: "'path' beside 'grpc', which says it already: leave it out",
   },
   {
+    what: 'a truth as the name of a method',
+    text: toPoolA('match: { grpc: ▸true }'),
+    says: 'expected a gRPC service or method such as shop.Orders/Get or shop.Orders, got true',
+  },
+  {
+    what: 'a truth where a text belongs',
+    text: toPoolA('match: { host: ▸true }'),
+    says: 'expected text or a list, got true — write "true"?',
+  },
+  {
     what: 'a health check by two protocols',
     text: pool('health: { active: { ▸tcp: true, grpc: shop.Orders } }'),
     says: "'tcp' beside 'grpc': an endpoint is asked one thing — leave one of them out",
