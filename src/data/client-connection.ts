@@ -23,6 +23,8 @@ export class ClientConnection implements Transport {
   scheme: 'http' | 'https' = 'http';
   /** Bytes per second, below which a body is cut off. */
   readonly minRate: number;
+  /** What a whole request may take, where it is not Node that sees to it, as in HTTP/1.1. */
+  requestMs = Infinity;
   /** In HTTP/1.1, the request under way, if any. */
   exchange: Exchange | null = null;
   /** Requests that wait for the end of their answer. */

@@ -4,18 +4,10 @@
  */
 import { EventEmitter } from 'node:events';
 import { constants, type ServerHttp2Stream } from 'node:http2';
+import { HOP_BY_HOP } from '../../hop-by-hop.ts';
 import type { ClientResponse, Transport } from '../client-message.ts';
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR } = constants;
-
-/** RFC 9113 §8.2.2: these are for one connection of HTTP/1.1 alone. */
-const HTTP1_ONLY: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 export class Http2Response extends EventEmitter implements ClientResponse, Transport {
   statusCode = 200;
@@ -154,6 +146,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
 
   #leave(code: number): void {
     this.isReset = true;
+    // A client that resets without an error leaves Node waiting for what it can no longer write, and for ever.
+    if (this.#stream.closed) return void this.#stream.destroy();
     this.#stream.close(code);
     // Closed for both sides, it still waits until what came has been read.
     this.#stream.resume();
@@ -201,10 +195,10 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   }
 }
 
-/** Names are in lower case (RFC 9113 §8.2). */
+/** Names are in lower case, and none is for one connection of HTTP/1.1 alone (RFC 9113 §8.2). */
 function pushField(head: string[], name: string, value: unknown): void {
   const lower = name.toLowerCase();
-  if (HTTP1_ONLY.has(lower)) return;
+  if (HOP_BY_HOP.has(lower)) return;
   if (Array.isArray(value)) for (const one of value) head.push(lower, String(one));
   else head.push(lower, String(value));
 }
@@ -214,7 +208,7 @@ function asHeaders(fields: readonly string[]): Record<string, string | string[]>
   const headers = Object.create(null) as Record<string, string | string[]>;
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at]!.toLowerCase();
-    if (HTTP1_ONLY.has(name)) continue;
+    if (HOP_BY_HOP.has(name)) continue;
     const before = headers[name];
     headers[name] = before === undefined ? fields[at + 1]! : [before, fields[at + 1]!].flat();
   }

@@ -4,7 +4,7 @@ import type { Http2Config, ListenerConfig } from '../../config/schema.ts';
 import type { GatewayError } from '../../errors.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { DataContext } from '../context.ts';
-import type { Intake } from '../intake.ts';
+import { unknownExpectation, type Intake } from '../intake.ts';
 import { Http2Connection } from './connection.ts';
 import { Http2Request } from './request.ts';
 
@@ -54,6 +54,8 @@ export class Http2Server {
       // Here and not at the server: a stream that was reset before its turn no longer knows its session.
       session.on('stream', (stream, headers, _flags, raw) => this.#onStream(connection, stream, headers, raw));
     });
+    const { requestTimeout } = this.#config.limits;
+    if (requestTimeout > 0) client.requestMs = requestTimeout;
     // Streams have halves; a connection that is closed on one side is over.
     client.socket.allowHalfOpen = false;
     this.#server.emit('connection', client.socket);
@@ -74,7 +76,9 @@ export class Http2Server {
     } catch (error) {
       return this.#intake.refuse(res, res, error as GatewayError);
     }
-    res.expectsContinue = headers.expect === '100-continue';
+    res.expectsContinue = headers.expect?.toLowerCase() === '100-continue';
+    if (headers.expect !== undefined && !res.expectsContinue)
+      return this.#intake.refuse(res, res, unknownExpectation());
     this.#intake.take({ req, res, body: stream, transport: res }, connection.client, startedAt);
   }
 }
