@@ -1,9 +1,12 @@
 /** The head of a request that came as an HTTP/2 stream, in the shape of one that came by HTTP/1.1 (RFC 9113 §8.3.1). */
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Random } from '../../clock.ts';
+import { dropNamed } from '../../hop-by-hop.ts';
 import http from '../../node-http.ts';
 import type { ClientRequest } from '../client-message.ts';
 import { unreadable } from '../intake.ts';
+import { webSocketKey } from './upgrade.ts';
 
 const COLON = 0x3a;
 const SLASH = 0x2f;
@@ -21,20 +24,23 @@ export class Http2Request implements ClientRequest {
   url: string;
   /** Without pseudo fields; `host` is first, for `:authority`. */
   readonly rawHeaders: string[];
+  /** An extended CONNECT (RFC 8441), told on as the GET with which HTTP/1.1 asks for the same. */
+  readonly isWebSocket: boolean;
   readonly #stream: ServerHttp2Stream;
 
   /**
-   * @param raw flat. What RFC 9113 §8 forbids in it, Node has refused: other pseudo fields, upper case, fields that
+   * @param random makes the key of a WebSocket. @param raw flat. What RFC 9113 §8 forbids in it, Node has refused: other pseudo fields, upper case, fields that
    *   are for one connection alone, bytes that end a line.
    * @throws GatewayError for what is left to refuse.
    */
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[], random: Random) {
     this.#stream = stream;
     this.headers = headers;
     this.method = '';
     this.url = '';
     this.rawHeaders = ['host', ''];
     let authority: string | undefined;
+    let protocol: string | undefined;
     let cookieAt = 0;
     for (let at = 0; at < raw.length; at += 2) {
       const name = raw[at]!;
@@ -43,6 +49,7 @@ export class Http2Request implements ClientRequest {
         if (name === ':method') this.method = value;
         else if (name === ':path') this.url = value;
         else if (name === ':authority') authority = sameHost(authority, value);
+        else if (name === ':protocol') protocol = value;
         else if (name === ':scheme' && value !== 'http' && value !== 'https') throw unreadable('unknown :scheme', 400);
       } else if (name === 'host') {
         authority = sameHost(authority, value);
@@ -56,14 +63,28 @@ export class Http2Request implements ClientRequest {
     }
     if (authority === undefined) throw unreadable('neither :authority nor Host', 400);
     this.rawHeaders[1] = authority;
+    this.isWebSocket = protocol !== undefined;
+    if (protocol !== undefined) this.#becomeHandshake(protocol, random);
     if (this.method === 'CONNECT') throw unreadable('CONNECT is not supported', 405);
     if (!KNOWN_METHODS.has(this.method)) throw unreadable('unknown method', 501);
     const isPath = this.url.charCodeAt(0) === SLASH || (this.url === '*' && this.method === 'OPTIONS');
     if (!isPath) throw unreadable(':path is not a path', 400);
   }
 
+  /** Says what the same request says over HTTP/1.1 (RFC 8441 §5): an upstream may speak that alone. */
+  #becomeHandshake(protocol: string, random: Random): void {
+    if (protocol.toLowerCase() !== 'websocket') throw unreadable('of protocols, CONNECT can ask for websocket alone', 501);
+    const hasBody = this.headers['content-length'] !== undefined || this.#stream.endAfterHeaders;
+    if (hasBody) throw unreadable('a CONNECT has no content, and its stream stays open', 400);
+    this.method = 'GET';
+    // Not sent over HTTP/2; the upstream has to prove that it has read ours.
+    dropNamed(this.rawHeaders, 'sec-websocket-key', 0);
+    this.rawHeaders.push('sec-websocket-key', webSocketKey(random));
+  }
+
   get complete(): boolean {
-    return this.#stream.endAfterHeaders || this.#stream.readableEnded;
+    // What follows a handshake is no part of it.
+    return this.isWebSocket || this.#stream.endAfterHeaders || this.#stream.readableEnded;
   }
 
   get socket(): Socket {

@@ -125,7 +125,7 @@ export class Link extends Deadline implements Tunnel, LegOwner {
     if (held.length > 0) client.unshift(Buffer.concat(held));
     client.on('drain', this.#onDrain);
     client.on('close', this.#onClientClosed);
-    context.metrics.upgradeOpened();
+    context.tunnels.opened(this);
     context.wheel.set(this, this.#due);
     exchange.req.url = url;
     carrier.emit('upgrade', exchange.req, client, Buffer.alloc(0));
@@ -327,7 +327,7 @@ export class Link extends Deadline implements Tunnel, LegOwner {
     const { context, exchange, onClosed } = this.#parts;
     if (this.#leg === undefined) exchange.upgrade!.upstream!.socket.destroy();
     context.wheel.clear(this);
-    context.metrics.upgradeClosed();
+    context.tunnels.closed(this);
     onClosed();
     // As Node would, had the answer been in HTTP.
     exchange.res.emit('close');
