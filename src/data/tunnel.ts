@@ -156,7 +156,8 @@ class RawTunnel extends Deadline implements Tunnel {
     const upstream = this.#upstream;
     client.on('data', this.#toUpstream);
     client.on('drain', () => this.#resume(upstream));
-    client.on('end', () => this.#pass('client', upstream));
+    // Node tells the end of a stream that was reset, too.
+    client.on('end', () => client.destroyed || this.#pass('client', upstream));
     client.on('close', () => this.#onClose('client', this.#parts.upgrade.isClosedInOrder));
     upstream.on('data', this.#toClient);
     upstream.on('drain', () => this.#resume(client));

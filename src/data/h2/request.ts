@@ -71,15 +71,18 @@ export class Http2Request implements ClientRequest {
     if (!isPath) throw unreadable(':path is not a path', 400);
   }
 
-  /** Says what the same request says over HTTP/1.1 (RFC 8441 §5): an upstream may speak that alone. */
+  /** Says what it would say over HTTP/1.1 (RFC 8441 §5), to upstreams, which may speak that alone, and to whoever decides about it. */
   #becomeHandshake(protocol: string, random: Random): void {
-    if (protocol.toLowerCase() !== 'websocket') throw unreadable('of protocols, CONNECT can ask for websocket alone', 501);
+    if (protocol.toLowerCase() !== 'websocket')
+      throw unreadable('of protocols, CONNECT can ask for websocket alone', 501);
     const hasBody = this.headers['content-length'] !== undefined || this.#stream.endAfterHeaders;
     if (hasBody) throw unreadable('a CONNECT has no content, and its stream stays open', 400);
     this.method = 'GET';
     // Not sent over HTTP/2; the upstream has to prove that it has read ours.
     dropNamed(this.rawHeaders, 'sec-websocket-key', 0);
-    this.rawHeaders.push('sec-websocket-key', webSocketKey(random));
+    const key = webSocketKey(random);
+    this.rawHeaders.push('connection', 'Upgrade', 'upgrade', 'websocket', 'sec-websocket-key', key);
+    Object.assign(this.headers, { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-key': key });
   }
 
   get complete(): boolean {
