@@ -23,6 +23,8 @@ export interface Upgrade {
   release(): readonly Buffer[];
   /** Tells the client that the upstream has agreed. @param fields of the upstream's 101, without hop-by-hop fields. */
   agree(fields: readonly string[]): void;
+  /** Instead of both: the client as a connection of HTTP/1.1, for somebody who answers and speaks on it. */
+  releaseAsHttp1(): Duplex;
   /** Once the stream is closed: whether both have said all they had to say. */
   readonly isClosedInOrder: boolean;
 }

@@ -74,6 +74,7 @@ beforeAll(async () => {
 
 /** No test leaves anything behind. */
 afterEach(async () => {
+  for (const client of clients.splice(0)) client.session.destroy();
   for (const { socket } of sockets.upgrades) socket.resetAndDestroy();
   sockets.upgrades.length = 0;
   plain.clear();
@@ -92,7 +93,12 @@ function fleet() {
       { name: 'all', match: { path: '/*', methods: ['GET'] }, pool: 'sockets' },
       { name: 'plain', match: { path: '/plain/*' }, pool: 'plain', compress: {}, cache: { ttl: '1h' } },
       { name: 'none', match: { path: '/none/*' }, pool: 'sockets', websocket: false },
-      { name: 'inspected', match: { path: '/inspected/*' }, pool: 'sockets', websocket: { inspect: {} } },
+      {
+        name: 'inspected',
+        match: { path: '/inspected/*' },
+        pool: 'sockets',
+        websocket: { inspect: { maxMessage: '1MiB', messages: 'text', reconnect: {} } },
+      },
       { name: 'private', match: { path: '/private/*' }, pool: 'sockets', auth: { apiKey: {} } },
       {
         name: 'limited',
@@ -156,7 +162,13 @@ async function open(client: Http2Client, path: string, fields: readonly string[]
 const refused = (client: Http2Client, fields: readonly string[], options = {}) =>
   answerOf(client.open([...CONNECT, ...fields], options));
 
-const connect = () => Http2Client.connect(url);
+const clients: Http2Client[] = [];
+
+async function connect(): Promise<Http2Client> {
+  const client = await Http2Client.connect(url);
+  clients.push(client);
+  return client;
+}
 
 async function repeated(socket: StreamSocket, text: string): Promise<string | undefined> {
   const before = socket.frames().length;
@@ -263,7 +275,6 @@ describe('a handshake', () => {
 describe('no tunnel', () => {
   it.each([
     ['a route without them', [':path', '/none/x'], 501],
-    ['a route that looks at messages', [':path', '/inspected/x'], 501],
     ['another protocol', [':path', '/x', ':protocol', 'connect-udp'], 501],
     ['a length', [':path', '/x', 'content-length', '0'], 400],
     ['a path that climbs', [':path', '/../../x%00'], 400],
@@ -497,6 +508,78 @@ describe('an open tunnel', () => {
   });
 });
 
+describe('where messages are looked at', () => {
+  it('they pass, in any size, as those of HTTP/1.1 do', async () => {
+    const socket = await open(await connect(), '/inspected/echo', [
+      'sec-websocket-protocol',
+      'chat, other',
+      'sec-websocket-extensions',
+      'permessage-deflate',
+    ]);
+    expect(socket.headers).toMatchObject({ ':status': 200, 'sec-websocket-protocol': 'chat' });
+    expect(socket.headers).not.toHaveProperty('sec-websocket-extensions');
+    expect(socket.headers).not.toHaveProperty('sec-websocket-accept');
+    for (const text of ['', 'short', 'x'.repeat(70_000), 'y'.repeat(1024 * 1024)]) {
+      expect((await repeated(socket, text)) === text).toBe(true);
+    }
+    socket.stream.write(frame(CLOSE, Buffer.from([15, 161]), { masked: true }));
+    await until(() => socket.stream.readableEnded, 'the answer to the close frame');
+    expect(socket.frames().at(-1)).toMatchObject({ opcode: CLOSE, payload: Buffer.from([15, 161]) });
+    socket.stream.end();
+    await until(() => socket.stream.closed, 'the end');
+    expect(socket.stream.rstCode).toBe(0);
+  });
+
+  it('what is refused is closed with its code, on its stream alone', async () => {
+    const client = await connect();
+    const other = await open(client, '/inspected/echo');
+    for (const [sent, code] of [
+      [frame(TEXT, 'x'.repeat(1024 * 1024 + 1), { masked: true }), 1009],
+      [frame(BINARY, 'x', { masked: true }), 1003],
+      [frame(TEXT, 'x'), 1002],
+    ] as const) {
+      const { stream, frames } = await open(client, '/inspected/echo');
+      stream.write(sent);
+      await until(() => frames().at(-1)?.payload.readUInt16BE() === code, `the close frame with ${code}`);
+      stream.end();
+      await until(() => stream.destroyed, 'the end');
+    }
+    expect(await repeated(other, 'still')).toBe('still');
+  });
+
+  it('a client stays when its endpoint goes, and an end is an end on the other side', async () => {
+    const client = await connect();
+    const socket = await open(client, '/inspected/echo');
+    expect(await repeated(socket, 'one')).toBe('one');
+    latest().resetAndDestroy();
+    await until(() => sockets.upgrades.length === 2, 'the second endpoint');
+    expect(await repeated(socket, 'two')).toBe('two');
+    expect(sockets.upgrades[1]!.req.headers.upgrade).toBe('websocket');
+    socket.stream.close(CANCEL);
+    await until(() => latest().destroyed || latest().readableEnded, 'the end at the upstream');
+    await until(async () => (await metric('aya_upgrades_active')) === 0, 'no tunnel open');
+    const lost = await open(client, '/inspected/echo');
+    client.session.destroy();
+    await until(() => latest().destroyed || latest().readableEnded, 'the end at the upstream');
+    expect(lost.status).toBe(200);
+  });
+
+  it('a side that does not read makes the other wait', async () => {
+    const { stream } = await open(await connect(), '/inspected/hold');
+    const messages = Buffer.concat(Array.from({ length: 200 }, () => frame(BINARY, Buffer.alloc(100_000))));
+    stream.removeAllListeners('data');
+    stream.pause();
+    const upstream = latest();
+    upstream.write(messages);
+    const accepted = await settled(() => upstream.bytesWritten - upstream.writableLength);
+    expect(accepted).toBeLessThan(messages.length - 1_000_000);
+    let received = 0;
+    stream.on('data', (chunk: Buffer) => (received += chunk.length));
+    stream.resume();
+    await until(() => received === messages.length, 'all of it', 10_000);
+  });
+});
+
 describe('the gateway', () => {
   it('keeps them through reloads, and at the end of its drain closes them with 1001', async () => {
     const own = await gatewayFixture({
@@ -506,6 +589,7 @@ describe('the gateway', () => {
     const clients = [await Http2Client.connect(own.url), await Http2Client.connect(own.url)];
     const all = await Promise.all(Array.from({ length: 10 }, (_, at) => open(clients[at % 2]!, '/echo')));
     const deaf = await open(clients[0]!, '/echo');
+    const looked = await open(clients[1]!, '/inspected/echo');
     await own.write('all.yaml', { pools: fleet().pools, routes: [] });
     expect((await own.reload()).status).toBe(200);
     expect(await repeated(all[3]!, 'after')).toBe('after');
@@ -513,7 +597,7 @@ describe('the gateway', () => {
     const closing = own.close();
     expect(await repeated(all[4]!, 'still')).toBe('still');
     expect(await closing).toMatchObject({ cut: 0 });
-    for (const { frames } of [...all, deaf]) expect(frames().at(-1)?.payload.readUInt16BE()).toBe(1001);
+    for (const { frames } of [...all, deaf, looked]) expect(frames().at(-1)?.payload.readUInt16BE()).toBe(1001);
     await until(() => clients.every((client) => client.isClosed), 'the end of the connections');
     expect(all.map(({ stream }) => stream.rstCode)).toEqual(all.map(() => 0));
     await until(() => deaf.stream.destroyed, 'the end of the deaf one');

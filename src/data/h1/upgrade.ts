@@ -60,6 +60,14 @@ export class Http1Upgrade implements Upgrade {
     this.stream.write(`${head}\r\n`, 'latin1');
   }
 
+  releaseAsHttp1(): Socket {
+    const held = this.release();
+    // Read when the other side is there: what comes before would be kept without a bound.
+    this.stream.pause();
+    if (held.length > 0) this.stream.unshift(Buffer.concat(held));
+    return this.stream;
+  }
+
   get isClosedInOrder(): boolean {
     return this.stream.readableEnded && this.stream.writableFinished;
   }

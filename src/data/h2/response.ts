@@ -107,7 +107,6 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
 
   /** Agrees to a CONNECT: what follows is not HTTP. */
   agree(fields: readonly string[]): void {
-    this.isReleased = true;
     this.isToConnect = false;
     this.writeHead(200, fields);
     this.#respond({});

@@ -3,12 +3,14 @@
  * END_STREAM, a reset RST_STREAM. What the client sends before the answer stays unread, within the window of the stream.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
 import type { Random } from '../../clock.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Switched } from '../../upstream/call.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Rule } from '../rule.ts';
 import type { Upgrade } from '../upgrade.ts';
+import { HandshakeStream, type HandshakeOwner } from './handshake-stream.ts';
 import type { Http2Response } from './response.ts';
 
 const { NGHTTP2_NO_ERROR } = constants;
@@ -21,7 +23,7 @@ const NOT_SERVED = 501;
 /** Of a 101, what the answer to a CONNECT must not have (RFC 8441 §5, RFC 9110 §9.3.6). */
 const OF_101_ONLY: ReadonlySet<string> = new Set(['sec-websocket-accept', 'content-length']);
 
-export class Http2Upgrade implements Upgrade {
+export class Http2Upgrade implements Upgrade, HandshakeOwner {
   readonly stream: ServerHttp2Stream;
   exchange: Exchange | undefined;
   upstream: Switched | undefined;
@@ -35,8 +37,6 @@ export class Http2Upgrade implements Upgrade {
 
   admit({ websocket }: Rule): void {
     if (websocket === false) throw noWebSocket('This route carries no WebSockets.');
-    if (websocket.inspect === undefined) return;
-    throw noWebSocket('This route looks at the messages of WebSockets, which it can over HTTP/1.1 alone.');
   }
 
   /** Whoever answers an upgrade as an ordinary GET has said, to a CONNECT, that it agrees. */
@@ -46,12 +46,22 @@ export class Http2Upgrade implements Upgrade {
   }
 
   release(): readonly Buffer[] {
+    this.#res.isReleased = true;
     return [];
   }
 
   agree(fields: readonly string[]): void {
     const kept = fields.filter((_, at) => !OF_101_ONLY.has(fields[at & ~1]!.toLowerCase()));
     this.#res.agree(kept);
+  }
+
+  releaseAsHttp1(): Duplex {
+    this.release();
+    return new HandshakeStream(this.stream, this).pause();
+  }
+
+  reset(): void {
+    this.#res.reset();
   }
 
   get isClosedInOrder(): boolean {
