@@ -464,14 +464,15 @@ describe('an open tunnel', () => {
       await closed;
     }
     expect((await client.ask('/plain/x')).status).toBe(200);
-    for (let at = 0; at < 30 && !client.isClosed; at++) {
-      const stream = client.open([...CONNECT, ':path', '/silent']);
+    const other = await connect();
+    for (let at = 0; at < 30 && !other.isClosed; at++) {
+      const stream = other.open([...CONNECT, ':path', '/silent']);
       const closed = new Promise((resolve) => stream.on('close', resolve));
       stream.close(CANCEL);
       await closed;
     }
-    await until(() => client.isClosed, 'the end of the connection');
-    expect(client.goaways).toEqual([11]);
+    await until(() => other.isClosed, 'the end of the connection');
+    expect(other.goaways).toEqual([11]);
   });
 
   it('is a stream of its connection: no more of them than that may have', async () => {
