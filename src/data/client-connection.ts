@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { resetSocket } from '../reset.ts';
 import type { ConnectionLifetime } from './connection-lifetime.ts';
 import { describeCertificate, type ClientCertificate } from './client-certificate.ts';
 import type { Transport } from './client-message.ts';
@@ -94,7 +95,7 @@ export class ClientConnection implements Transport {
   /** Ends it so that the client cannot take what it has for a whole answer. */
   reset(): void {
     // Of TLS only the connection below can be reset.
-    this.#transport.resetAndDestroy();
+    resetSocket(this.#transport, this.socket);
   }
 
   static of(socket: Socket): ClientConnection {

@@ -173,6 +173,7 @@ export class Intake {
     if (target.encodedSlash && !match.rule.allowsEncodedSlashes) throw encodedSlashError();
     const tooLarge = exchange.head.contentLength !== undefined && exchange.head.contentLength > match.rule.maxBodyBytes;
     if (tooLarge) throw bodyTooLarge({ bytes: match.rule.maxBodyBytes, name: 'limits.body' });
+    exchange.upgrade?.admit(match.rule);
     match.rule.admit(exchange);
     addForwarding(exchange, this.#requestIdHeader);
     generation.serve(exchange);

@@ -16,7 +16,8 @@ import { HalfClosed } from '../half-closed.ts';
 import { unknownExpectation, unreadable, type Intake } from '../intake.ts';
 import { problemBytes } from '../problem.ts';
 import { lateRequest } from '../request-body.ts';
-import { asksForWebSocket, Upgrade } from '../upgrade.ts';
+import type { Upgrade } from '../upgrade.ts';
+import { asksForWebSocket, Http1Upgrade } from './upgrade.ts';
 
 /**
  * Node hands out at once whatever requests one packet holds, each some hundred times the memory of its bytes. A client that
@@ -93,7 +94,7 @@ export class Http1Server {
   };
 
   readonly #onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const upgrade = new Upgrade(req, socket as Socket, head);
+    const upgrade = new Http1Upgrade(req, socket as Socket, head);
     this.#take(req, upgrade.res, upgrade);
   };
 

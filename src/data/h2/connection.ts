@@ -102,7 +102,9 @@ export class Http2Connection extends Deadline {
     this.#open--;
     this.#quietSince = now;
     if (this.#open === 0 && this.#leaving === 'no') this.#watch();
-    if (stream.rstCode !== NGHTTP2_NO_ERROR && !res.isReset) this.#countReset();
+    const isByClient = stream.rstCode !== NGHTTP2_NO_ERROR && !res.isReset;
+    // A WebSocket may end so: that it was opened has cost the client an answer.
+    if (isByClient && !res.isReleased) this.#countReset();
   };
 
   /** A request costs the client nothing that it takes back at once, or that we have to (CVE-2023-44487, CVE-2025-8671). */

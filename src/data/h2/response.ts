@@ -7,7 +7,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
 import { HOP_BY_HOP } from '../../hop-by-hop.ts';
 import type { ClientResponse, Transport } from '../client-message.ts';
 
-const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR } = constants;
+const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants;
 
 export class Http2Response extends EventEmitter implements ClientResponse, Transport {
   statusCode = 200;
@@ -16,6 +16,10 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   closing = false;
   /** We have ended the stream, not the client. */
   isReset = false;
+  /** Its stream carries a WebSocket now, which says itself when it is over. */
+  isReleased = false;
+  /** To a CONNECT every 2xx is an agreement (RFC 9110 §9.3.6): only `agree` may give one. */
+  isToConnect = false;
   readonly #stream: ServerHttp2Stream;
   /** A head that waits. */
   #head: string[] | null = null;
@@ -35,7 +39,7 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
     stream.on('error', ignore);
     stream.on('close', () => {
       onClosed(stream, this);
-      this.emit('close');
+      if (!this.isReleased) this.emit('close');
     });
     if (stream.endAfterHeaders) return;
     // Not yet: whoever wants the body lets it flow.
@@ -84,8 +88,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
 
   /** @param fields flat, or by name as Fastify has them. */
   writeHead(status: number, fields: readonly string[] | Readonly<Record<string, unknown>>): this {
-    this.statusCode = status;
-    const head = [':status', String(status)];
+    this.statusCode = this.isToConnect && status < 300 ? 501 : status;
+    const head = [':status', String(this.statusCode)];
     if (this.#set !== undefined) for (const [name, value] of this.#set) pushField(head, name, value);
     if (Array.isArray(fields)) {
       for (let at = 0; at < fields.length; at += 2) pushField(head, fields[at] as string, fields[at + 1]);
@@ -95,6 +99,13 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
     this.#head = head;
     this.#headersSent = true;
     return this;
+  }
+
+  /** Agrees to a CONNECT: what follows is not HTTP. */
+  agree(fields: readonly string[]): void {
+    this.isToConnect = false;
+    this.writeHead(200, fields);
+    this.#respond({});
   }
 
   flushHeaders(): void {
@@ -137,7 +148,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   };
 
   reset(): void {
-    this.#leave(NGHTTP2_INTERNAL_ERROR);
+    // RFC 8441 §5: of a connection within the stream.
+    this.#leave(this.isReleased ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
   }
 
   destroy(): void {

@@ -7,6 +7,7 @@ import type { DataContext } from '../context.ts';
 import { unknownExpectation, type Intake } from '../intake.ts';
 import { Http2Connection } from './connection.ts';
 import { Http2Request } from './request.ts';
+import { Http2Upgrade } from './upgrade.ts';
 
 /** Nonsense that Node answers by itself, on one connection. */
 const MOST_INVALID_FRAMES = 100;
@@ -35,6 +36,7 @@ export class Http2Server {
         initialWindowSize: settings.streamWindow,
         maxHeaderListSize: 2 * limits.headers,
         enablePush: false,
+        enableConnectProtocol: true,
       },
       maxHeaderListPairs: limits.fields + FIELDS_MORE,
       maxSessionInvalidFrames: MOST_INVALID_FRAMES,
@@ -72,14 +74,15 @@ export class Http2Server {
     if (res === undefined) return;
     let req: Http2Request;
     try {
-      req = new Http2Request(stream, headers, raw, this.#config.limits.headers);
+      req = new Http2Request(stream, headers, raw, this.#config.limits.headers, this.#context.random);
     } catch (error) {
       return this.#intake.refuse(res, res, error as GatewayError);
     }
     res.expectsContinue = headers.expect?.toLowerCase() === '100-continue';
     if (headers.expect !== undefined && !res.expectsContinue)
       return this.#intake.refuse(res, res, unknownExpectation());
-    this.#intake.take({ req, res, body: stream, transport: res }, connection.client, startedAt);
+    const upgrade = req.isWebSocket ? new Http2Upgrade(stream, res) : undefined;
+    this.#intake.take({ req, res, body: stream, transport: res }, connection.client, startedAt, upgrade);
   }
 }
 
