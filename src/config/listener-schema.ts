@@ -95,7 +95,7 @@ const Http2Schema = settings(
       minimum: 1,
       maximum: 10_000,
       default: 100,
-      description: 'Requests under way on one connection; the client is told, and more are refused (REFUSED_STREAM).',
+      description: 'Requests under way on one connection. The client is told; one that sends more all the same is refused, or loses its connection.',
     }),
     streamWindow: Size('Bytes of one request’s body that a client may send ahead of what is read.', '64KiB'),
     connectionWindow: Size('The same over all requests of a connection.', '1MiB'),
@@ -103,7 +103,7 @@ const Http2Schema = settings(
       minimum: 1,
       default: 100,
       description:
-        'Requests that a client may reset, or have reset by sending nonsense, within 30 seconds; beyond that the connection ends (ENHANCE_YOUR_CALM).',
+        'Requests that a client may reset, or have reset by sending nonsense, within 30 seconds; beyond that, and if they are half of all, the connection ends (ENHANCE_YOUR_CALM).',
     }),
   },
   'HTTP/2, agreed on in the TLS handshake (ALPN); without TLS, spoken by clients that begin with it. false: HTTP/1.1 only.',

@@ -14,12 +14,15 @@ import {
   gatekeeper,
   held,
   hostile,
+  http2,
+  http2Bodies,
+  http2Floods,
+  http2Heads,
   identity,
   keys,
   limits,
   logins,
   bombs,
-  NO_HTTP2,
   NO_PATH_LIBRARY,
   none,
   OWN_CLIENT,
@@ -43,10 +46,10 @@ const NODE: readonly Row[] = [
   held('CVE-2021-22960, 2024-22019', 'chunk extensions', bytes('a chunk extension of 64 KiB')),
   held('CVE-2023-30589', 'bare CR', bytes('bare CR in a value', 'bare CR after a field')),
   held('CVE-2025-23167', 'CR before the end of the head', bytes('CR before the end of the head')),
-  none('CVE-2023-44487', 'rapid reset', NO_HTTP2, bytes('almost the HTTP/2 preface')),
-  none('CVE-2024-27983', 'CONTINUATION', NO_HTTP2),
-  none('CVE-2025-23085', 'no GOAWAY', NO_HTTP2),
-  none('CVE-2025-59465', 'malformed HEADERS', NO_HTTP2),
+  held('CVE-2023-44487', 'rapid reset', http2Floods('at once end the connection, and few of them reach')),
+  held('CVE-2024-27983', 'CONTINUATION', http2Floods('that is left inside breaks nothing, a hundred times')),
+  held('CVE-2025-23085', 'no GOAWAY', http2Floods('of patience: hundreds of connections that leave without a word')),
+  held('CVE-2025-59465', 'malformed HEADERS', http2('with a head that HPACK cannot read ends its connection')),
   none('CVE-2025-59466', 'stack overflow under async hooks', 'no AsyncLocalStorage in the gateway'),
   held('CVE-2026-21637', 'a throw in SNICallback', tls('for a name of %s is refused or the first, and nothing breaks')),
   held(
@@ -60,7 +63,7 @@ const NODE: readonly Row[] = [
     'secrets are compared with timingSafeEqual, keys are looked up by their hash',
     apiKeys('%s does not'),
   ),
-  none('CVE-2026-21714', 'WINDOW_UPDATE', NO_HTTP2),
+  held('CVE-2026-21714', 'WINDOW_UPDATE', http2Floods('of the window, hundreds of times, ends each connection')),
   held('CVE-2026-21717', 'hash collisions', api('as many query parameters as are allowed are matched in bounded time')),
 ];
 
@@ -209,8 +212,12 @@ const GATEWAYS: readonly Row[] = [
     'empty names, lengths, #',
     bytes('an empty name', 'an empty length'),
   ),
-  none('HAProxy CVE-2026-33555', 'END_STREAM without a body', NO_HTTP2),
-  none('nginx CVE-2026-42926', 'injection into HTTP/2', NO_HTTP2),
+  held(
+    'HAProxy CVE-2026-33555',
+    'END_STREAM without a body',
+    http2Bodies('completes no request at the upstream, and adds none: %s'),
+  ),
+  held('nginx CVE-2026-42926', 'injection through HTTP/2', http2Heads('is refused and forgotten: $name')),
   held(
     'nginx CVE-2026-42945, 9256',
     'captures',
@@ -231,7 +238,15 @@ const GATEWAYS: readonly Row[] = [
     paths('that would inject or climb through a capture never does: %s'),
   ),
   held('Next.js CVE-2025-29927', 'internal fields', fields('what only the gateway may say is taken')),
-  none('CVE-2019-9511…9518, 2023-44487, 2025-8671', 'floods of HTTP/2', NO_HTTP2),
+  held(
+    'CVE-2019-9511…9518, 2023-44487, 2025-8671',
+    'floods of HTTP/2',
+    http2Floods(
+      'in thousands end their connection, and others are served meanwhile: %s',
+      'are not read ahead for, and are given up at the idle limit',
+      'end the connection, and few of them reach the upstream: %s',
+    ),
+  ),
 ];
 
 export const CVES = { 'Node.js': NODE, undici: UNDICI, 'Fastify and plugins': FASTIFY, 'Other gateways': GATEWAYS };

@@ -30,6 +30,10 @@ export const fields = inFile('test/conformance/fields.test.ts');
 export const identity = inFile('test/conformance/identity.test.ts');
 export const paths = inFile('test/conformance/paths.test.ts');
 export const api = inFile('test/conformance/gateway-api.test.ts');
+export const http2Heads = inFile('test/conformance/http2-heads.test.ts');
+export const http2Bodies = inFile('test/conformance/http2-bodies.test.ts');
+export const http2Floods = inFile('test/conformance/http2-floods.test.ts');
+export const http2 = inFile('test/conformance/http2-connections.test.ts');
 export const answers = inFile('test/faults/upstream-answers.test.ts');
 export const hostile = inFile('test/faults/hostile-clients.test.ts');
 export const clients = inFile('test/faults/clients-and-deadlines.test.ts');
@@ -51,7 +55,7 @@ export const gatekeeper = inFile('plugins/auth/forward-auth/forward-auth.test.ts
 export const callers = inFile('test/scenarios/consumers-come-and-go.test.ts');
 export const sockets = inFile('test/scenarios/websockets-pass.test.ts');
 export const inspected = inFile('test/scenarios/websockets-inspected.test.ts');
-export const streams = inFile('test/scenarios/websockets-over-http2.test.ts');
+export const socketStreams = inFile('test/scenarios/websockets-over-http2.test.ts');
 export const reconnects = inFile('test/scenarios/websockets-reconnect.test.ts');
 export const outlive = inFile('test/scenarios/websockets-outlive-reloads.test.ts');
 export const cache = inFile('test/support/cache-contract.ts');
@@ -65,7 +69,6 @@ export const secrets = inFile('src/config/secret-files.test.ts');
 export const json = inFile('plugins/validate/json.test.ts');
 export const types = inFile('plugins/validate/content-type.test.ts');
 
-export const NO_HTTP2 = 'HTTP/2 is not spoken';
 export const OWN_CLIENT = 'the client towards upstreams is our own (docs/decisions/0005)';
 export const NO_PATH_LIBRARY = 'paths are read and matched by our own code alone';
 

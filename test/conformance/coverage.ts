@@ -22,6 +22,10 @@ import {
   gatekeeper,
   held,
   hostile,
+  http2,
+  http2Bodies,
+  http2Floods,
+  http2Heads,
   identity,
   inFile,
   json,
@@ -33,7 +37,6 @@ import {
   breaking,
   choices,
   coded,
-  NO_HTTP2,
   none,
   inspected,
   outlive,
@@ -49,7 +52,7 @@ import {
   tls,
   tokens,
   type Row,
-  streams,
+  socketStreams,
 } from './coverage-rows.ts';
 
 export const FAULTS: readonly Row[] = [
@@ -80,7 +83,12 @@ export const FAULTS: readonly Row[] = [
     hostile('requests that do not wait for their answers are bounded on each connection'),
   ),
   held('F17', 'Expect', fields('100-continue twice, or in a crowd, is met or refused, never 500: %s')),
-  held('F18', 'h2c', fields('h2c is not negotiated: no upgrade is forwarded, none is answered')),
+  held(
+    'F18',
+    'h2c',
+    http2('is not made: the request is an ordinary one of HTTP/1.1', 'opens no tunnel for the frames behind it'),
+    fields('h2c is not negotiated: no upgrade is forwarded, none is answered'),
+  ),
   held('F19', 'false WebSockets', fields('a WebSocket handshake that the upstream answers with 200 opens no tunnel')),
   held('F20', 'hostile answers', answers('%s is 502', '%s never reaches the next client')),
   held('F21', 'claims of strangers', fields('a stranger’s claim is replaced by ours: %s')),
@@ -99,7 +107,11 @@ export const FAULTS: readonly Row[] = [
   held('F34', 'climbing rewrites', paths('that a rewrite would turn into a climb is refused or normal: %s')),
   held('F35', 'captures', paths('that would inject or climb through a capture never does: %s')),
   held('F36', 'spellings of hosts', limits('are told apart whatever their spelling: %s')),
-  none('F37', 'the host of another listener on one connection', NO_HTTP2),
+  none(
+    'F37',
+    'the host of another listener on one connection',
+    'routes belong to no listener, and what a connection has proved is asked of its listener alone',
+  ),
   held(
     'F38',
     'query parameters',
@@ -163,6 +175,53 @@ export const FAULTS: readonly Row[] = [
     logins('has only its own routes answer 503, until it is there'),
     tokens('may be away at the start: its routes answer 503 until it is there, the others serve'),
   ),
+  held(
+    'F52',
+    'rapid reset',
+    http2Floods(
+      'at once end the connection, and few of them reach the upstream',
+      'once they are at the upstream end the connection too',
+    ),
+  ),
+  held(
+    'F53',
+    'endless CONTINUATION',
+    http2Floods('that goes on in frames without end ends the connection: %s', 'that is left inside breaks nothing'),
+  ),
+  held('F54', 'MadeYouReset', http2Floods('end the connection, and few of them reach the upstream: %s')),
+  held(
+    'F55',
+    'frames that ask for nothing',
+    http2Floods(
+      'in thousands end their connection, and others are served meanwhile: %s',
+      'empty DATA ends its connection, or costs no more than it brings',
+    ),
+  ),
+  held(
+    'F56',
+    'windows that stay shut',
+    http2Floods('are not read ahead for, and are given up at the idle limit', 'because the connection has no window'),
+  ),
+  held('F57', 'HPACK bombs', http2Floods('that repeats one entry of the table ten thousand times is not unpacked')),
+  held(
+    'F58',
+    'lengths that lie in HTTP/2',
+    http2Bodies(
+      'completes no request at the upstream, and adds none: %s',
+      'that its client takes back never becomes a whole request: %s',
+    ),
+  ),
+  held(
+    'F59',
+    'from HTTP/2 to HTTP/1.1',
+    http2Heads('is refused and forgotten: $name', 'is refused, or the field is as if it had not been sent: $name'),
+    http2Bodies('that is malformed completes no request at the upstream: %s', 'with a line end adds nothing'),
+  ),
+  held(
+    'F60',
+    'too many streams, too many connections',
+    http2Floods('of requests at once is refused, and the others go on', 'of connections by one client is closed'),
+  ),
   held('F61', 'slow heads', hostile('heads that never end are cut at their limit, and others are served meanwhile')),
   held('F62', 'slow bodies', hostile('bodies that never end are cut at their limit')),
   held('F63', 'slow readers', clients('twenty that stall in a download are not read ahead for')),
@@ -179,7 +238,12 @@ export const FAULTS: readonly Row[] = [
     streams('is left at the upstream when its client leaves'),
     breaking('a thousand times leaves no stream and no connection at the upstream'),
   ),
-  held('F68', 'large bodies', clients('one byte over the limit is 413, %s, and the upstream sees no whole request')),
+  held(
+    'F68',
+    'large bodies',
+    clients('one byte over the limit is 413, %s, and the upstream sees no whole request'),
+    http2Bodies('one byte over the limit is 413, %s, and the upstream sees no whole request'),
+  ),
   held('F69', 'large targets', bytes('a target of 100 KB', 'a method of 100 KB')),
   held('F70', 'idle connections', hostile('idle connections cost no service, and are closed at their limit')),
   held(
@@ -191,6 +255,7 @@ export const FAULTS: readonly Row[] = [
       'a ClientHello of 64 KiB',
       'a ClientHello byte by byte is as good as one',
     ),
+    http2('that agreed on HTTP/2 and says nothing is closed at the limit of heads', 'in records of a byte is HTTP/2'),
   ),
   held('F72', 'Range', cache('answers a HEAD, a range, a condition, and several ranges as a whole')),
   held(
@@ -273,7 +338,7 @@ export const FAULTS: readonly Row[] = [
       'that the upstream agrees to without proof is refused with 502: %s',
       'is held up to a bound, however much it is',
     ),
-    streams('is not agreed to by a 2xx that is no 101: %s', 'and what was sent before the answer is no request'),
+    socketStreams('is not agreed to by a 2xx that is no 101: %s', 'and what was sent before the answer is no request'),
     inspected(
       'that is agreed to with what was not asked for finds 502: %s',
       'behind which frames came at once loses none of them',
@@ -283,7 +348,7 @@ export const FAULTS: readonly Row[] = [
     'F103',
     'WebSockets from other sites',
     sockets('past the hooks of the route'),
-    streams('passes the hooks of its route first'),
+    socketStreams('passes the hooks of its route first'),
     inspected('passes the hooks of its route before anything else'),
   ),
   held(
@@ -296,7 +361,7 @@ export const FAULTS: readonly Row[] = [
     'F105',
     'WebSockets at a reload and at the end',
     outlive('outlive any number of reloads', 'hold the drain until'),
-    streams('keeps them through reloads, and at the end of its drain'),
+    socketStreams('keeps them through reloads, and at the end of its drain'),
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),

@@ -4,9 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import http, { type IncomingMessage } from 'node:http';
+import http2 from 'node:http2';
 import https from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Certificates, hasOpenssl } from '../support/certificates.ts';
 import { configDirectory, FREE_PORTS, ready, spawnAya, type Served } from '../support/command.ts';
@@ -42,6 +44,9 @@ async function arrival(stream: AsyncIterable<Buffer>): Promise<Arrived> {
   return { bytes, sha256: hash.digest('hex') };
 }
 
+/** How a client comes: with TLS or without, speaking which HTTP. */
+type Way = 'plain' | 'TLS' | 'HTTP/2' | 'HTTP/2 over TLS';
+
 describe.skipIf(!hasOpenssl(FILE))(`a body of ${BODY_MIB} MiB`, { timeout: BODY_MIB * 500 }, () => {
   const length = String(BODY_MIB * MIB);
   let whole: Arrived;
@@ -61,8 +66,8 @@ describe.skipIf(!hasOpenssl(FILE))(`a body of ${BODY_MIB} MiB`, { timeout: BODY_
         void arrival(request).then((arrived) => response.end(JSON.stringify(arrived)));
         return;
       }
-      const framing = request.url === '/chunked' ? {} : { 'content-length': length };
-      response.writeHead(200, framing);
+      const framing = request.url === '/known' ? { 'content-length': length } : {};
+      response.writeHead(200, { ...framing, 'content-type': 'text/plain' });
       void pipeline(Readable.from(body()), response).catch(() => {});
     });
     const secure = await closedPort();
@@ -75,7 +80,11 @@ describe.skipIf(!hasOpenssl(FILE))(`a body of ${BODY_MIB} MiB`, { timeout: BODY_
       },
       'routes.d/files.yaml': {
         pools: { files: { endpoints: [upstream.url], health: { passive: false } } },
-        routes: [{ name: 'files', pool: 'files', limits: { body: 'none' } }],
+        routes: [
+          { name: 'files', pool: 'files', limits: { body: 'none' } },
+          { name: 'compressed', match: { path: '/compressed' }, pool: 'files', compress: { levels: { gzip: 1 } } },
+          { name: 'cached', match: { path: '/cached' }, pool: 'files', cache: { ttl: '1m' } },
+        ],
       },
     });
     served = await ready(spawnAya(['start', dir]));
@@ -101,42 +110,72 @@ describe.skipIf(!hasOpenssl(FILE))(`a body of ${BODY_MIB} MiB`, { timeout: BODY_
     return most - before;
   }
 
-  function ask(isSecure: boolean, path: string, upload?: Readable): Promise<IncomingMessage> {
-    const headers = upload === undefined || path === '/chunked' ? {} : { 'content-length': length };
-    const options = { method: upload === undefined ? 'GET' : 'POST', headers, agent: false };
-    return new Promise((resolve, reject) => {
-      const request = isSecure
-        ? https.request(secureUrl + path, { ...options, ca, servername: 'api.test' }, resolve)
-        : http.request(served.url + path, options, resolve);
+  /** @returns the body of the answer. */
+  function ask(way: Way, path: string, upload?: Readable, fields = {}): Promise<AsyncIterable<Buffer>> {
+    const headers = { ...fields, ...(upload !== undefined && path === '/known' && { 'content-length': length }) };
+    const method = upload === undefined ? 'GET' : 'POST';
+    if (way.startsWith('HTTP/2')) return ask2(way, { ...headers, ':path': path, ':method': method }, upload);
+    const options = { method, headers, agent: false };
+    return new Promise<IncomingMessage>((resolve, reject) => {
+      const request =
+        way === 'TLS'
+          ? https.request(secureUrl + path, { ...options, ca, servername: 'api.test' }, resolve)
+          : http.request(served.url + path, options, resolve);
       request.on('error', reject);
       if (upload === undefined) request.end();
       else upload.pipe(request);
     });
   }
 
-  it.each([
-    ['plain', false, '/known'],
-    ['plain, chunked', false, '/chunked'],
-    ['TLS', true, '/known'],
-    ['TLS, chunked', true, '/chunked'],
-  ])('is downloaded whole, in constant memory: %s', async (name, isSecure, path) => {
-    const growth = await growthDuring(`download, ${name}`, async () => {
-      expect(await arrival(await ask(isSecure, path))).toEqual(whole);
+  async function ask2(way: Way, headers: http2.OutgoingHttpHeaders, upload?: Readable): Promise<AsyncIterable<Buffer>> {
+    const settings = { initialWindowSize: MIB };
+    const session =
+      way === 'HTTP/2'
+        ? http2.connect(served.url, { settings })
+        : http2.connect(secureUrl, { settings, ca, servername: 'api.test' });
+    await new Promise<void>((resolve, reject) => session.once('connect', () => resolve()).once('error', reject));
+    session.setLocalWindowSize(4 * MIB);
+    const stream = session.request(headers, { endStream: upload === undefined });
+    stream.once('close', () => session.close());
+    upload?.pipe(stream);
+    return stream;
+  }
+
+  const WAYS: [Way, string, string][] = [
+    ['plain', 'its length known', '/known'],
+    ['plain', 'chunked', '/chunked'],
+    ['TLS', 'its length known', '/known'],
+    ['HTTP/2', 'its length unknown', '/chunked'],
+    ['HTTP/2 over TLS', 'its length known', '/known'],
+  ];
+
+  it.each(WAYS)('is downloaded whole, in constant memory: %s, %s', async (way, what, path) => {
+    const growth = await growthDuring(`download, ${way}, ${what}`, async () => {
+      expect(await arrival(await ask(way, path))).toEqual(whole);
     });
     expect(growth).toBeLessThan(MOST_GROWTH);
   });
 
-  it.each([
-    ['plain', false, '/known'],
-    ['plain, chunked', false, '/chunked'],
-    ['TLS', true, '/known'],
-    ['TLS, chunked', true, '/chunked'],
-  ])('is uploaded whole, in constant memory: %s', async (name, isSecure, path) => {
-    const growth = await growthDuring(`upload, ${name}`, async () => {
-      const answer = await ask(isSecure, path, Readable.from(body()));
+  it.each(WAYS)('is uploaded whole, in constant memory: %s, %s', async (way, what, path) => {
+    const growth = await growthDuring(`upload, ${way}, ${what}`, async () => {
       const chunks: Buffer[] = [];
-      for await (const chunk of answer) chunks.push(chunk as Buffer);
+      for await (const chunk of await ask(way, path, Readable.from(body()))) chunks.push(chunk);
       expect(JSON.parse(Buffer.concat(chunks).toString())).toEqual(whole);
+    });
+    expect(growth).toBeLessThan(MOST_GROWTH);
+  });
+
+  it.each<Way>(['plain', 'HTTP/2 over TLS'])('is compressed on its way, in constant memory: %s', async (way) => {
+    const growth = await growthDuring(`download, ${way}, compressed`, async () => {
+      const answer = await ask(way, '/compressed', undefined, { 'accept-encoding': 'gzip' });
+      expect(await arrival(Readable.from(answer).pipe(createGunzip()))).toEqual(whole);
+    });
+    expect(growth).toBeLessThan(MOST_GROWTH);
+  });
+
+  it.each<Way>(['HTTP/2'])('passes a cache that has no room for it, in constant memory: %s', async (way) => {
+    const growth = await growthDuring(`download, ${way}, past the cache`, async () => {
+      expect(await arrival(await ask(way, '/cached'))).toEqual(whole);
     });
     expect(growth).toBeLessThan(MOST_GROWTH);
   });

@@ -20,9 +20,6 @@ const ROUND_TRIP_MS = 1_000;
 /** In which resets are counted. */
 const RESET_WINDOW_MS = 30_000;
 
-const CONNECTION = Symbol('aya.connection');
-type Marked = Record<typeof CONNECTION, Http2Connection | undefined>;
-
 export class Http2Connection extends Deadline {
   readonly client: ClientConnection;
   readonly #session: ServerHttp2Session;
@@ -36,8 +33,8 @@ export class Http2Connection extends Deadline {
   #quietSince: number;
   #requests = 0;
   #open = 0;
-  #resets = 0;
-  #resetsSince: number;
+  /** What has happened in the latest RESET_WINDOW_MS. */
+  #window: { since: number; requests: number; resets: number };
   #leaving: 'no' | 'told' | 'gone' = 'no';
 
   constructor(
@@ -55,9 +52,8 @@ export class Http2Connection extends Deadline {
     this.#mostResets = maxResets;
     const now = context.clock.now();
     this.#quietSince = now;
-    this.#resetsSince = now;
+    this.#window = { since: now, requests: 0, resets: 0 };
     this.#oldAt = now + connectionAge(limits, context.random);
-    (session as unknown as Marked)[CONNECTION] = this;
     session.setLocalWindowSize(connectionWindow);
     session.on('error', ignore);
     session.once('remoteSettings', () => {
@@ -67,15 +63,15 @@ export class Http2Connection extends Deadline {
     this.#watch();
   }
 
-  static of(session: object): Http2Connection | undefined {
-    return (session as Marked)[CONNECTION];
-  }
-
   /** @returns the way back of a request; undefined where it is not wanted any more. */
   begin(stream: ServerHttp2Stream, now: number): Http2Response | undefined {
     this.#requests++;
+    if (now - this.#window.since > RESET_WINDOW_MS) this.#window = { since: now, requests: 0, resets: 0 };
+    this.#window.requests++;
     if (stream.destroyed || stream.closed) {
-      this.#countReset(now);
+      // What was wrong with it is still to be told, and with nobody listening would end the thread.
+      stream.on('error', ignore);
+      this.#countReset();
       return undefined;
     }
     this.#open++;
@@ -108,18 +104,17 @@ export class Http2Connection extends Deadline {
     if (this.#open === 0 && this.#leaving === 'no') this.#watch();
     const isByClient = stream.rstCode !== NGHTTP2_NO_ERROR && !res.isReset;
     // A WebSocket may end so: that it was opened has cost the client an answer.
-    if (isByClient && !res.isReleased) this.#countReset(now);
+    if (isByClient && !res.isReleased) this.#countReset();
   };
 
   /** A request costs the client nothing that it takes back at once, or that we have to (CVE-2023-44487, CVE-2025-8671). */
-  #countReset(now: number): void {
-    if (now - this.#resetsSince > RESET_WINDOW_MS) {
-      this.#resetsSince = now;
-      this.#resets = 0;
-    }
-    if (++this.#resets <= this.#mostResets || this.#session.destroyed) return;
-    this.#session.goaway(NGHTTP2_ENHANCE_YOUR_CALM);
-    this.#session.destroy();
+  #countReset(): void {
+    const { requests, resets } = this.#window;
+    this.#window.resets = resets + 1;
+    // Callers with short deadlines give up a few of many.
+    if (resets < this.#mostResets || 2 * resets < requests || this.#session.destroyed) return;
+    // With an error, or Node says NO_ERROR behind it.
+    this.#session.destroy(new Error('too many requests were reset'), NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   // --- time ---

@@ -55,6 +55,10 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
     stream.on('data', (chunk: Buffer) => {
       this.bytesRead += chunk.length;
     });
+    // Node ends a body that the client has left inside as if that were all; an error goes before the end.
+    stream.on('aborted', () => {
+      if (!this.isReset) stream.destroy(new Error('the client has left its request'));
+    });
   }
 
   get headersSent(): boolean {

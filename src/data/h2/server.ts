@@ -44,7 +44,6 @@ export class Http2Server {
       // An upstream may repeat what ought to be single; that is between it and the client.
       strictSingleValueFields: false,
     });
-    this.#server.on('stream', this.#onStream);
     this.#server.on('sessionError', ignore);
   }
 
@@ -54,6 +53,8 @@ export class Http2Server {
       const connection = new Http2Connection(client, session, this.#config.limits, this.#http2, this.#context);
       this.#connections.add(connection);
       session.on('close', () => this.#connections.delete(connection));
+      // Here and not at the server: a stream that was reset before its turn no longer knows its session.
+      session.on('stream', (stream, headers, _flags, raw) => this.#onStream(connection, stream, headers, raw));
     });
     // Streams have halves; a connection that is closed on one side is over.
     client.socket.allowHalfOpen = false;
@@ -65,28 +66,20 @@ export class Http2Server {
     for (const connection of this.#connections) connection.leave();
   }
 
-  readonly #onStream = (
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    _flags: number,
-    raw: string[],
-  ): void => {
-    const { session } = stream;
-    const connection = session === undefined ? undefined : Http2Connection.of(session);
-    if (connection === undefined) return;
+  #onStream(connection: Http2Connection, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
     const startedAt = this.#context.clock.now();
     const res = connection.begin(stream, startedAt);
     if (res === undefined) return;
     let req: Http2Request;
     try {
-      req = new Http2Request(stream, headers, raw, this.#context.random);
+      req = new Http2Request(stream, headers, raw, this.#config.limits.headers);
     } catch (error) {
       return this.#intake.refuse(res, res, error as GatewayError);
     }
     res.expectsContinue = headers.expect === '100-continue';
-    const upgrade = req.isWebSocket ? new Http2Upgrade(stream, res) : undefined;
+    const upgrade = req.isWebSocket ? new Http2Upgrade(stream, req, res, this.#context.random) : undefined;
     this.#intake.take({ req, res, body: stream, transport: res }, connection.client, startedAt, upgrade);
-  };
+  }
 }
 
 function ignore(): void {}

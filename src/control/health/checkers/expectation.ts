@@ -1,7 +1,7 @@
 /** What a healthy answer looks like, whatever protocol it came in. */
 import type { Readable } from 'node:stream';
-import { RE2JS } from 're2js';
 import type { ActiveHealthConfig } from '../../../config/schema.ts';
+import { compileRegex } from '../../../data/match/regex.ts';
 import type { CheckResult } from '../checker.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -31,7 +31,7 @@ export class Expectation {
 
 function bodyTest(expected: string | { regex: string }): (body: string) => boolean {
   if (typeof expected === 'string') return (body) => body.includes(expected);
-  const pattern = RE2JS.compile(expected.regex);
+  const pattern = compileRegex(expected.regex);
   return (body) => pattern.matcher(body).find();
 }
 
