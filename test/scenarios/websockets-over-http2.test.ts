@@ -7,8 +7,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Certificates, hasOpenssl } from '../support/certificates.ts';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { answerOf, Http2Client } from '../support/http2-client.ts';
-import { FRAME, headers, reset, settings, type Frame as Http2Frame } from '../support/http2-frames.ts';
-import { RawConnection } from '../support/raw-client.ts';
+import { Code, H2Connection, headers, rstStream, Type, type Fields } from '../support/h2-frames.ts';
 import { until, within } from '../support/until.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 import {
@@ -28,7 +27,7 @@ import {
 
 const FILE = 'test/scenarios/websockets-over-http2.test.ts';
 const HOST = '127.0.0.1';
-const CANCEL = 8;
+const CANCEL = Code.cancel;
 
 const hold: OnSocket = (socket, req) => void socket.write(agree(req));
 const ANSWERS: Record<string, OnSocket> = {
@@ -129,8 +128,6 @@ async function metric(name: string): Promise<number> {
 
 /** Of the latest upgrade, at the upstream. */
 const latest = () => sockets.upgrades.at(-1)!.socket;
-
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 const CONNECT = [':method', 'CONNECT', ':protocol', 'websocket'];
 
@@ -302,14 +299,11 @@ describe('no tunnel', () => {
     ['no scheme', [':method', 'CONNECT', ':path', '/x', ':protocol', 'websocket']],
     ['a path that is none', [':method', 'CONNECT', ':path', 'x', ':scheme', 'http', ':protocol', 'websocket']],
   ])('for %s: that is none of the protocol, and resets its stream', async (_what, fields) => {
-    const connection = await RawConnection.open(gateway.port);
-    const head = [...fields, ':authority', 'any.test', 'sec-websocket-version', '13'];
-    connection.send(Buffer.concat([PREFACE, settings(), headers(1, 0, ...head)]));
-    const resets = () => framesIn(connection.received).filter(({ type }) => type === FRAME.rstStream);
-    await until(() => resets().length === 1, 'the reset');
-    expect(resets()[0]).toMatchObject({ stream: 1 });
+    const connection = await H2Connection.open(gateway.port);
+    connection.send(headers(1, pairs([...fields, ':authority', 'any.test', 'sec-websocket-version', '13']), 0));
+    await until(() => connection.resets.has(1), 'the reset');
     expect(sockets.upgrades).toHaveLength(0);
-    connection.close();
+    connection.socket.destroy();
   });
 
   it('and what was sent before the answer is no request, reaches nobody, and is bounded', async () => {
@@ -377,19 +371,17 @@ describe('an open tunnel', () => {
     expect(one.stream.rstCode).toBe(CANCEL);
     expect((await client.ask('/plain/x')).status).toBe(200);
 
-    const connection = await RawConnection.open(gateway.port);
-    const head = [...CONNECT, ':path', '/hold', ':scheme', 'http', ':authority', 'any.test'];
-    connection.send(Buffer.concat([PREFACE, settings(), headers(1, 0, ...head)]));
-    const isAgreed = () => framesIn(connection.received).some(({ type }) => type === FRAME.headers);
-    await until(isAgreed, 'the agreement');
+    const connection = await H2Connection.open(gateway.port);
+    connection.send(headers(1, pairs([...CONNECT, ':path', '/hold', ':scheme', 'http', ':authority', 'any.test']), 0));
+    await until(() => connection.of(Type.headers).length === 1, 'the agreement');
     const errors: unknown[] = [];
     const upstream = latest()
       .on('error', (error) => errors.push(error))
       .resume();
-    connection.send(reset(1, CANCEL));
+    connection.send(rstStream(1));
     await until(() => upstream.destroyed, 'the end at the upstream');
     expect(errors).toHaveLength(1);
-    connection.close();
+    connection.socket.destroy();
   });
 
   it('is lost with its connection, which the upstream sees as a reset', async () => {
@@ -654,10 +646,6 @@ async function settled(value: () => number): Promise<number> {
   return before;
 }
 
-function framesIn(bytes: Buffer): Pick<Http2Frame, 'type' | 'stream'>[] {
-  const frames = [];
-  for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) {
-    frames.push({ type: bytes[at + 3]!, stream: bytes.readUInt32BE(at + 5) });
-  }
-  return frames;
-}
+/** Of a flat list. */
+const pairs = (flat: readonly string[]): Fields =>
+  flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]!] as const] : []));

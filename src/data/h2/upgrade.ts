@@ -11,6 +11,7 @@ import type { Exchange } from '../exchange.ts';
 import type { Rule } from '../rule.ts';
 import type { Upgrade } from '../upgrade.ts';
 import { HandshakeStream, type HandshakeOwner } from './handshake-stream.ts';
+import type { Http2Request } from './request.ts';
 import type { Http2Response } from './response.ts';
 
 const { NGHTTP2_NO_ERROR } = constants;
@@ -29,10 +30,11 @@ export class Http2Upgrade implements Upgrade, HandshakeOwner {
   upstream: Switched | undefined;
   readonly #res: Http2Response;
 
-  constructor(stream: ServerHttp2Stream, res: Http2Response) {
+  constructor(stream: ServerHttp2Stream, req: Http2Request, res: Http2Response, random: Random) {
     this.stream = stream;
     this.#res = res;
     res.isToConnect = true;
+    req.setKey(newKey(random));
   }
 
   admit({ websocket }: Rule): void {
@@ -70,8 +72,8 @@ export class Http2Upgrade implements Upgrade, HandshakeOwner {
   }
 }
 
-/** Over HTTP/2 no key is sent; an upstream that speaks HTTP/1.1 has to be given one to answer. */
-export function webSocketKey(random: Random): string {
+/** RFC 6455 §4.1 */
+function newKey(random: Random): string {
   return Buffer.from(Array.from({ length: KEY_BYTES }, () => Math.floor(random() * 256))).toString('base64');
 }
 
