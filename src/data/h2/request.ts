@@ -1,13 +1,11 @@
 /** The head of a request that came as an HTTP/2 stream, in the shape of one that came by HTTP/1.1 (RFC 9113 §8.3.1). */
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import type { Random } from '../../clock.ts';
 import { dropNamed } from '../../hop-by-hop.ts';
 import http from '../../node-http.ts';
 import type { ClientRequest } from '../client-message.ts';
 import type { BodyStream } from '../dispatch.ts';
 import { unreadable } from '../intake.ts';
-import { webSocketKey } from './upgrade.ts';
 
 const COLON = 0x3a;
 const SLASH = 0x2f;
@@ -30,19 +28,12 @@ export class Http2Request implements ClientRequest {
   readonly #stream: ServerHttp2Stream;
 
   /**
-   * @param raw flat. What RFC 9113 §8 forbids in it, Node has refused: other pseudo fields, upper case, fields that are
-   *   for one connection alone, bytes that end a line.
+   * @param raw flat. What RFC 9113 §8 forbids in it, Node has refused: other pseudo fields, upper case, fields that
+   *   are for one connection alone, bytes that end a line.
    * @param mostBytes of all names and values together.
-   * @param random makes the key of a WebSocket.
    * @throws GatewayError for what is left to refuse.
    */
-  constructor(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    raw: readonly string[],
-    mostBytes: number,
-    random: Random,
-  ) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[], mostBytes: number) {
     this.#stream = stream;
     if (!stream.endAfterHeaders) stream.on('trailers', keepTrailers);
     this.headers = headers;
@@ -77,7 +68,7 @@ export class Http2Request implements ClientRequest {
     if (authority === undefined) throw unreadable('neither :authority nor Host', 400);
     this.rawHeaders[1] = authority;
     this.isWebSocket = protocol !== undefined;
-    if (protocol !== undefined) this.#becomeHandshake(protocol, random);
+    if (protocol !== undefined) this.#becomeHandshake(protocol);
     if (this.method === 'CONNECT') throw unreadable('CONNECT is not supported', 405);
     if (!KNOWN_METHODS.has(this.method)) throw unreadable('unknown method', 501);
     const isPath = this.url.charCodeAt(0) === SLASH || (this.url === '*' && this.method === 'OPTIONS');
@@ -85,17 +76,22 @@ export class Http2Request implements ClientRequest {
   }
 
   /** Says what it would say over HTTP/1.1 (RFC 8441 §5), to upstreams, which may speak that alone, and to whoever decides about it. */
-  #becomeHandshake(protocol: string, random: Random): void {
+  #becomeHandshake(protocol: string): void {
     if (protocol.toLowerCase() !== 'websocket')
       throw unreadable('of protocols, CONNECT can ask for websocket alone', 501);
     const hasBody = this.headers['content-length'] !== undefined || this.#stream.endAfterHeaders;
     if (hasBody) throw unreadable('a CONNECT has no content, and its stream stays open', 400);
     this.method = 'GET';
-    // Not sent over HTTP/2; the upstream has to prove that it has read ours.
+    // A key is not sent over HTTP/2.
     dropNamed(this.rawHeaders, 'sec-websocket-key', 0);
-    const key = webSocketKey(random);
-    this.rawHeaders.push('connection', 'Upgrade', 'upgrade', 'websocket', 'sec-websocket-key', key);
-    Object.assign(this.headers, { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-key': key });
+    this.rawHeaders.push('connection', 'Upgrade', 'upgrade', 'websocket');
+    Object.assign(this.headers, { connection: 'Upgrade', upgrade: 'websocket' });
+  }
+
+  /** What the upstream of a WebSocket has to prove that it has read. */
+  setKey(key: string): void {
+    this.rawHeaders.push('sec-websocket-key', key);
+    this.headers['sec-websocket-key'] = key;
   }
 
   get complete(): boolean {

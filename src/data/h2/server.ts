@@ -74,14 +74,14 @@ export class Http2Server {
     if (res === undefined) return;
     let req: Http2Request;
     try {
-      req = new Http2Request(stream, headers, raw, this.#config.limits.headers, this.#context.random);
+      req = new Http2Request(stream, headers, raw, this.#config.limits.headers);
     } catch (error) {
       return this.#intake.refuse(res, res, error as GatewayError);
     }
     res.expectsContinue = headers.expect?.toLowerCase() === '100-continue';
     if (headers.expect !== undefined && !res.expectsContinue)
       return this.#intake.refuse(res, res, unknownExpectation());
-    const upgrade = req.isWebSocket ? new Http2Upgrade(stream, res) : undefined;
+    const upgrade = req.isWebSocket ? new Http2Upgrade(stream, req, res, this.#context.random) : undefined;
     this.#intake.take({ req, res, body: stream, transport: res }, connection.client, startedAt, upgrade);
   }
 }
