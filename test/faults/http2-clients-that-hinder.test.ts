@@ -1,10 +1,12 @@
 /** Clients of HTTP/2 that keep to its letter, and would hold for ever what they have asked for. */
 import { once } from 'node:events';
 import http2, { type ClientHttp2Stream } from 'node:http2';
+import { connect } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { cleanup } from '../support/cleanup.ts';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { answerOf, Http2Client } from '../support/http2-client.ts';
+import { goaway, headers, PREFACE, settings } from '../support/h2-frames.ts';
 import { metric } from '../support/metrics.ts';
 import { until, within } from '../support/until.ts';
 import { byPath, hang, startUpstream, type Echo } from '../support/upstream.ts';
@@ -92,6 +94,28 @@ it.each(['/x', '/judged'])('a body that does not come in its time is not waited 
   stream.write('{');
   const { status, body } = await answerOf(stream);
   expect([status, body.toString()]).toEqual([408, expect.stringContaining('limits.requestTimeout')]);
+});
+
+describe('a client that keeps its side of a connection open', () => {
+  const goodbye = goaway(0);
+  const asked = headers(1, [
+    [':method', 'GET'],
+    [':path', '/'],
+    [':scheme', 'http'],
+    [':authority', 'a.test'],
+  ]);
+
+  it.each([
+    ['it was told to go', []],
+    ['it has had its answer', [asked]],
+    ['it has said goodbye', [asked, goodbye]],
+  ])('is not waited for once %s', async (_, frames) => {
+    const socket = connect({ host: '127.0.0.1', port: gateway.port, allowHalfOpen: true });
+    cleanup(async () => void socket.destroy());
+    socket.resume().write(Buffer.concat([PREFACE, settings(), ...frames]));
+    await until(async () => (await metric(gateway, 'aya_connections', 'downstream')) >= 1, 'the connection');
+    await until(async () => (await metric(gateway, 'aya_connections', 'downstream')) === 0, 'its end');
+  });
 });
 
 it('a client that gives up without an error, and says goodbye, leaves nothing of what it has not taken', async () => {
