@@ -1,6 +1,6 @@
 /** Which endpoints of a pool the balancer would choose from now, which not, and why. */
-import type { PoolConfig } from '../config/schema.ts';
-import { chooseCandidates, isPanic } from '../upstream/pool.ts';
+import type { EndpointConfig, PoolConfig } from '../config/schema.ts';
+import { chooseCandidates, isPanic, settled } from '../upstream/pool.ts';
 
 /** What the admin server's `/pools` says of them. */
 export interface LivePool {
@@ -10,6 +10,10 @@ export interface LivePool {
 
 export interface LiveEndpoint {
   readonly url: string;
+  readonly weight?: number;
+  readonly backup?: boolean;
+  /** `dns orders.internal`; absent when it is written. */
+  readonly discoveredBy?: string;
   /** `available`, or why it is not. */
   readonly state: string;
   readonly reason: string;
@@ -21,6 +25,8 @@ export interface LiveEndpoint {
 export interface Candidate {
   readonly url: string;
   readonly weight: number;
+  /** What told of it; absent when it is written. */
+  readonly discoveredBy?: string;
   readonly considered: boolean;
   /** Why it is skipped, or why it is considered although something speaks against it; else empty. */
   readonly reason: string;
@@ -29,12 +35,17 @@ export interface Candidate {
 }
 
 /** @param live undefined: nothing is known of any state, and all count as available. */
-export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool | undefined): readonly Candidate[] {
+export function candidatesOf(pool: PoolConfig, live: LivePool | undefined): readonly Candidate[] {
+  const { health } = pool;
+  const endpoints = [...pool.endpoints, ...discoveredOf(pool, live)];
   const states = new Map(live?.endpoints.map((endpoint) => [endpoint.url, endpoint]));
   // One that the running gateway does not have yet will begin as available.
-  const isAvailable = ({ url }: { readonly url: string }) => (states.get(url)?.state ?? AVAILABLE) === AVAILABLE;
-  const chosen = chooseCandidates(endpoints, health.panic, isAvailable);
-  const primary = endpoints.filter(({ backup }) => !backup);
+  const stateOf = ({ url }: EndpointConfig) => states.get(url)?.state ?? AVAILABLE;
+  const members = settled(endpoints, (endpoint) => stateOf(endpoint).includes(JOINING));
+  const isAvailable = (endpoint: EndpointConfig) =>
+    stateOf(endpoint) === AVAILABLE || (stateOf(endpoint) === JOINING && members.includes(endpoint));
+  const chosen = chooseCandidates(members, health.panic, isAvailable);
+  const primary = members.filter(({ backup }) => !backup);
   const panic = isPanic(primary.filter(isAvailable).length, primary.length, health.panic);
 
   return endpoints.map((endpoint): Candidate => {
@@ -42,7 +53,15 @@ export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool |
     const state = states.get(url);
     const isChosen = chosen.includes(endpoint);
     const numbers = state === undefined ? {} : { inFlight: state.inFlight, averageMs: state.averageMs };
-    const verdict = (considered: boolean, reason: string) => ({ url, weight, considered, reason, ...numbers });
+    const found = endpoint.discoveredBy === undefined ? {} : { discoveredBy: endpoint.discoveredBy };
+    const verdict = (considered: boolean, reason: string) => ({
+      url,
+      weight,
+      ...found,
+      considered,
+      reason,
+      ...numbers,
+    });
     const trouble = state === undefined || isAvailable(endpoint) ? '' : troubleOf(state);
     if (isChosen && weight === 0) return verdict(false, 'weight 0 takes no traffic');
     if (isChosen && trouble !== '') return verdict(true, `panic: too few are available to heed that it is ${trouble}`);
@@ -55,6 +74,17 @@ export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool |
 }
 
 const AVAILABLE = 'available';
+const JOINING = 'joining';
+
+/** Those that only the running gateway knows. */
+function discoveredOf({ discover, endpoints }: PoolConfig, live: LivePool | undefined): EndpointConfig[] {
+  if (discover === undefined || live === undefined) return [];
+  return live.endpoints.flatMap(({ url, weight = 1, backup = false, discoveredBy }) =>
+    discoveredBy === undefined || endpoints.some((written) => written.url === url)
+      ? []
+      : [{ url, weight, backup, discoveredBy }],
+  );
+}
 
 const troubleOf = ({ state, reason, since }: LiveEndpoint) =>
   `${state} since ${since}${reason === '' ? '' : `: ${reason}`}`;

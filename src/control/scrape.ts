@@ -9,6 +9,7 @@ import { DURATION_BUCKETS, type EndpointSums, type RouteSums, type ThreadSample 
 import { VERSION } from '../version.ts';
 import { MetricsPage, type Labels } from './metrics-page.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
+import { discovery } from './scrape-discovery.ts';
 import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
 
@@ -63,6 +64,7 @@ export function createScrape(view: ScrapeView): Scrape {
   const now = () => moment;
   traffic(page, now);
   upstreams(page, now);
+  discovery(page, view);
   concerns(page, view);
   cache(page, view);
   shadows(page, view);

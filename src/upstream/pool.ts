@@ -4,7 +4,7 @@
  */
 import type { Random } from '../clock.ts';
 import type { PanicConfig, PassiveHealthConfig, PoolConfig } from '../config/schema.ts';
-import type { EndpointTable } from '../memory/endpoint-table.ts';
+import { ENDPOINT, type EndpointTable } from '../memory/endpoint-table.ts';
 import type { EndpointConnections } from './call.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
 import type { RetryBudget } from './retry-budget.ts';
@@ -75,14 +75,20 @@ export class Pool {
 
   #refresh(): void {
     this.#epoch = this.#table.epoch;
-    this.#candidates = chooseCandidates(
-      this.endpoints,
-      this.#panic,
-      (endpoint) => this.#table.status(endpoint.row) === 0,
-    );
+    const members = settled(this.endpoints, ({ row }) => (this.#table.status(row) & ENDPOINT.joining) !== 0);
+    this.#candidates = chooseCandidates(members, this.#panic, ({ row }) => isAvailable(this.#table.status(row)));
     this.#balancer.update(this.#candidates);
   }
 }
+
+/** Without those that have not passed a check yet, while there are others: neither do they serve, nor are they missed. */
+export function settled<Member>(members: readonly Member[], isJoining: (member: Member) => boolean): readonly Member[] {
+  const others = members.filter((member) => !isJoining(member));
+  return others.length === 0 ? members : others;
+}
+
+/** By the status of one that is `settled`. */
+export const isAvailable = (status: number): boolean => (status & ~ENDPOINT.joining) === 0;
 
 /**
  * Who takes traffic: the available ones; when too few are to trust the verdicts, all of them (panic); backups only when no

@@ -1,6 +1,6 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
 import { VERSION } from '../../version.ts';
-import type { AdminView, EndpointView, PoolView } from '../view.ts';
+import type { AdminView, DiscoveryView, EndpointView, PoolView } from '../view.ts';
 
 export function statusPage(view: AdminView): object {
   return {
@@ -31,12 +31,25 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({ name, balance, panic, panics, available, endpoints }: PoolView): object {
-  return { name, balance, available, of: endpoints.length, panic, panics, endpoints: endpoints.map(endpointOf) };
+function poolOf({ name, balance, panic, panics, available, discovery, endpoints }: PoolView): object {
+  return {
+    name,
+    balance,
+    available,
+    of: endpoints.length,
+    panic,
+    panics,
+    ...(discovery && { discovery: discoveryOf(discovery) }),
+    endpoints: endpoints.map(endpointOf),
+  };
+}
+
+function discoveryOf({ source, endpoints, failure, failures, ageMs }: DiscoveryView): object {
+  return { source, endpoints, failure, failures, ageSeconds: ageMs === undefined ? null : Math.round(ageMs / 1000) };
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
-  const { weight, backup, failures, ejections, history } = rest;
+  const { weight, backup, discoveredBy, failures, ejections, history } = rest;
   return {
     url,
     state: stateOf(status),
@@ -46,6 +59,7 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     averageMs: Math.round(averageMs * 100) / 100,
     weight,
     backup,
+    discoveredBy,
     failures,
     ejections,
     history: history.map((change) => ({ since: time(change.since), reason: change.reason })),
