@@ -60,7 +60,7 @@ export class Discovery {
     const timeUp = pause(this.#parts.clock, FIRST_ANSWER_MS, AbortSignal.any([answered.signal, this.#closing.signal]));
     await Promise.race([Promise.all(fresh.map(({ asked }) => asked)), timeUp.catch(() => {})]);
     answered.abort();
-    for (const followed of fresh) followed.take();
+    for (const followed of fresh) followed.take().tell();
   }
 
   /** From now on these sources and no others. */
@@ -149,10 +149,16 @@ class Followed {
   readonly #closing = new AbortController();
   readonly #source: DiscoverySource;
   #answered = () => {};
+  /** A plan has been made with it. */
+  #isPlanned = false;
+  #again: Timer | undefined;
   /** The last that was good, in a fixed order. */
   #latest: readonly Instance[] | undefined;
   #foundAt: number | undefined;
+  /** Why its last answer was none. */
   #failure: string | undefined;
+  /** Why what it told last cannot serve. */
+  #refusal: string | undefined;
   #failures = 0;
 
   constructor(discover: DiscoverConfig, dir: string, parts: DiscoveryParts, onNews: () => void) {
@@ -167,30 +173,37 @@ class Followed {
 
   /** It has told something that does not serve yet. */
   get isBehind(): boolean {
-    return this.#latest !== undefined && !isSame(this.#latest, this.serving);
+    return this.#isPlanned && this.#latest !== undefined && !isSame(this.#latest, this.serving);
   }
 
   get view(): DiscoveryView {
     const ageMs = this.#foundAt === undefined ? undefined : this.#parts.clock.now() - this.#foundAt;
     const source = describeSource(this.#discover);
-    return { source, endpoints: this.serving.length, failure: this.#failure, failures: this.#failures, ageMs };
+    const failure = this.#failure ?? this.#refusal;
+    return { source, endpoints: this.serving.length, failure, failures: this.#failures, ageMs };
   }
 
   /** Serves what it told last. @returns how to say so once it does, and how to go back when it cannot. */
   take(): { tell(): void; undo(reason: string): void } {
     const before = this.serving;
     this.serving = this.#latest ?? before;
+    this.#isPlanned = true;
     return {
-      tell: () => this.#tellChange(before),
+      tell: () => {
+        this.#refusal = undefined;
+        if (!isSame(before, this.serving)) this.#tellChange(before);
+      },
       undo: (reason) => {
         this.serving = before;
-        this.#fail(reason);
+        this.#count(reason, this.#refusal);
+        this.#refusal = reason;
       },
     };
   }
 
   close(): void {
     this.#closing.abort();
+    this.#again?.cancel();
   }
 
   async #watch(): Promise<void> {
@@ -204,13 +217,17 @@ class Followed {
       this.#hear(error as Error);
     }
     // A source that ends by itself is broken, and no reason to follow it no longer.
-    if (!signal.aborted) this.#parts.clock.after(AGAIN_MS, () => void this.#watch());
+    if (!signal.aborted) this.#again = this.#parts.clock.after(AGAIN_MS, () => void this.#watch());
   }
 
   #hear(answer: Answer): void {
     const fault = answer instanceof Error ? answer.message : this.#faultOf(answer);
-    if (fault === undefined) this.#succeed(answer as readonly Instance[]);
-    else this.#fail(fault);
+    if (fault === undefined) {
+      this.#succeed(answer as readonly Instance[]);
+    } else {
+      this.#count(fault, this.#failure);
+      this.#failure = fault;
+    }
     this.#answered();
   }
 
@@ -235,10 +252,9 @@ class Followed {
   }
 
   /** Each is counted; what goes on is said once. */
-  #fail(reason: string): void {
+  #count(reason: string, before: string | undefined): void {
     this.#failures += 1;
-    if (this.#failure === reason) return;
-    this.#failure = reason;
+    if (reason === before) return;
     const source = describeSource(this.#discover);
     const serves = this.serving.length;
     const meanwhile = serves === 0 ? 'no endpoint to serve with' : `the ${serves} found before serve on`;

@@ -148,7 +148,11 @@ export class Serving {
   }
 
   /** Resolves when every thread listens; rejects when one cannot. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return this.#swapAfter(() => this.#start());
+  }
+
+  async #start(): Promise<void> {
     await this.#discovery.begin(this.#config);
     const { id } = this.#plan;
     this.#plan = this.#planFor(this.#config, this.#tlsFiles);
