@@ -14,3 +14,6 @@ export const MEDIUM_PATH = '/medium';
 export const LARGE_PATH = '/large';
 /** Paths that answer with so many bytes. */
 export const SIZES: Readonly<Record<string, number>> = { [MEDIUM_PATH]: 64 * 1024, [LARGE_PATH]: 1024 ** 2 };
+
+/** The same as a message of gRPC: a flag, its length, its bytes (which nobody on the way looks at). */
+export const MESSAGE = Buffer.concat([Buffer.from([0, 0, 0, 0, ANSWER.length]), Buffer.from(ANSWER)]);

@@ -61,7 +61,15 @@ export async function verify(load: Load & { pauseMs?: number }) {
 }
 
 /** The generator's last line is its report, as JSON. */
-async function lastLineOf<Result>(argv: Command['argv'], seconds: number): Promise<Result> {
+export async function lastLineOf<Result>(argv: Command['argv'], seconds: number): Promise<Result> {
+  const said = await generate(argv, seconds);
+  const report = said.trim().split('\n').at(-1) ?? '';
+  if (!report.startsWith('{')) throw new Error(`${argv[0]} reported nothing: ${said}`);
+  return JSON.parse(report) as Result;
+}
+
+/** @returns what the generator said. */
+export async function generate(argv: Command['argv'], seconds: number): Promise<string> {
   const [file, ...args] = pinned(argv, LOAD_CORE);
   const generator = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const overdue = setTimeout(() => generator.kill('SIGKILL'), seconds * 1000 + 10_000);
@@ -69,7 +77,5 @@ async function lastLineOf<Result>(argv: Command['argv'], seconds: number): Promi
   generator.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
   await once(generator, 'close');
   clearTimeout(overdue);
-  const report = said.trim().split('\n').at(-1) ?? '';
-  if (!report.startsWith('{')) throw new Error(`${argv[0]} reported nothing: ${said}`);
-  return JSON.parse(report) as Result;
+  return said;
 }

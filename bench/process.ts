@@ -9,6 +9,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { askHttp1, type Ask } from './ask.ts';
 
 /** The proxy has this processor for itself; what loads it and what answers it share the other. */
 export const PROXY_CORE = 0;
@@ -73,26 +74,16 @@ export async function answering(
   process_: Running,
   url: string,
   dir: string,
-  headers: Readonly<Record<string, string>> = {},
+  ask: Ask = askHttp1(),
 ): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (performance.now() < deadline) {
     if (process_.exited()) break;
-    if (await answers200(url, headers)) return;
+    if (await ask(url)) return;
     await pause(5);
   }
   const fate = process_.exited() ? 'ended' : `did not answer ${url} within ${START_TIMEOUT_MS / 1000} s`;
   throw new Error(`${name} ${fate}: ${lastWords(join(dir, `${name}.log`))}`);
-}
-
-async function answers200(url: string, headers: Readonly<Record<string, string>>): Promise<boolean> {
-  try {
-    const response = await fetch(url, { headers: { ...headers, connection: 'close' } });
-    await response.arrayBuffer();
-    return response.status === 200;
-  } catch {
-    return false; // it does not listen yet
-  }
 }
 
 /** The line that names an error, for a stack trace ends in places; else the last few. */

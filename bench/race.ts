@@ -4,10 +4,10 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Contestant } from './contestants/contestant.ts';
-import { load, type Load } from './load.ts';
+import type { Contestant, Wire } from './contestants/contestant.ts';
 import type { Bench } from './scenarios/scenario.ts';
 import { answering, cpuTimeUs, freePorts, PROXY_CORE, start, type Running } from './process.ts';
+import { http1Requests, type Traffic } from './traffic.ts';
 
 const WARM_UP_SECONDS = 1;
 
@@ -34,16 +34,20 @@ interface Round {
 /** Each contestant's own path lets one race compare the same gateway with different routes. */
 export interface Entrant extends Contestant {
   readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** What its clients send, where that is not plain requests of HTTP/1.1. */
+  readonly traffic?: Traffic;
+  /** What it has to speak, where that is not plain HTTP/1.1 on both sides. */
+  readonly wire?: Wire;
 }
 
 export async function race(entrants: readonly Entrant[], bench: Bench): Promise<Result[]> {
   const stands = [];
   try {
     for (const entrant of entrants) stands.push(await takeStand(entrant, bench));
-    for (const stand of stands) if (stand.url !== undefined) await load({ ...loadOf(stand), seconds: WARM_UP_SECONDS });
     for (let round = 0; round < bench.rounds; round++) {
-      for (const stand of stands) if (stand.url !== undefined) stand.rounds.push(await measure(stand, bench.seconds));
+      for (const stand of stands) {
+        if (stand.url !== undefined) stand.rounds.push(await measure(stand, stand.url, bench.seconds));
+      }
     }
   } finally {
     await Promise.all(stands.map((stand) => stand.process?.stop()));
@@ -53,6 +57,7 @@ export async function race(entrants: readonly Entrant[], bench: Bench): Promise<
 
 interface Stand {
   readonly entrant: Entrant;
+  readonly traffic: Traffic;
   readonly rounds: Round[];
   readonly process?: Running;
   readonly url?: string;
@@ -60,30 +65,27 @@ interface Stand {
 }
 
 async function takeStand(entrant: Entrant, bench: Bench): Promise<Stand> {
-  if (entrant.version === undefined) return { entrant, rounds: [], absent: 'not installed' };
-  const { name, path } = entrant;
+  const { name, version, path, traffic = http1Requests(), wire = {} } = entrant;
+  if (version === undefined) return { entrant, traffic, rounds: [], absent: 'not installed' };
   const dir = join(bench.dir, `${name}-${path.replaceAll(/\W+/g, '-')}`);
   mkdirSync(dir, { recursive: true });
   const [port = 0] = await freePorts(1);
-  const process = start(name, entrant.configure({ dir, port, origins: bench.origins }), dir, PROXY_CORE);
-  const url = `http://127.0.0.1:${port}${path}`;
+  const process = start(name, entrant.configure({ dir, port, origins: bench.origins, ...wire }), dir, PROXY_CORE);
+  const url = `${wire.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}${path}`;
   try {
-    await answering(name, process, url, dir, entrant.headers);
-    return { entrant, rounds: [], process, url };
+    await answering(name, process, url, dir, traffic.ask);
+    await traffic.load(url, WARM_UP_SECONDS);
+    return { entrant, traffic, rounds: [], process, url };
   } catch (error) {
     await process.stop();
-    return { entrant, rounds: [], absent: (error as Error).message };
+    return { entrant, traffic, rounds: [], absent: (error as Error).message };
   }
 }
 
-function loadOf({ url = '', entrant: { headers } }: Stand): Pick<Load, 'url' | 'headers'> {
-  return headers === undefined ? { url } : { url, headers };
-}
-
-async function measure(stand: Stand, seconds: number): Promise<Round> {
-  const pid = stand.process?.pid ?? 0;
+async function measure({ process, traffic }: Stand, url: string, seconds: number): Promise<Round> {
+  const pid = process?.pid ?? 0;
   const before = cpuTimeUs(pid);
-  const report = await load({ ...loadOf(stand), seconds });
+  const report = await traffic.load(url, seconds);
   const spentUs = cpuTimeUs(pid) - before;
   return { ...report, cpuUs: spentUs / report.requests, perSecond: report.requests / report.seconds };
 }

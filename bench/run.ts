@@ -13,11 +13,14 @@ import { floor } from './contestants/floor.ts';
 import { haproxy } from './contestants/haproxy.ts';
 import { nginx } from './contestants/nginx.ts';
 import { generator } from './load.ts';
+import { http2Generator } from './load-http2.ts';
 import { originVersion, startOrigin } from './origin.ts';
 import { canPin } from './process.ts';
 import { cache } from './scenarios/cache.ts';
 import { guarded } from './scenarios/guarded.ts';
 import { matcher } from './scenarios/matcher.ts';
+import { messages } from './scenarios/messages.ts';
+import { grpc, http2, http2Tls, tls } from './scenarios/protocols.ts';
 import { large, medium, small } from './scenarios/requests.ts';
 import { memory, startUp } from './scenarios/resources.ts';
 import { reload } from './scenarios/reload.ts';
@@ -27,7 +30,25 @@ import { tokens } from './scenarios/tokens.ts';
 import { fixed, type Bench, type Budget, type Findings, type Scenario } from './scenarios/scenario.ts';
 
 const CONTESTANTS = [floor, aya, ayaFull, nginx, haproxy, caddy, fastifyHttpProxy];
-const SCENARIOS = [small, guarded, cache, medium, large, routes, matcher, tokens, reload, memory, sockets, startUp];
+const SCENARIOS = [
+  small,
+  guarded,
+  cache,
+  medium,
+  large,
+  tls,
+  http2,
+  http2Tls,
+  grpc,
+  messages,
+  routes,
+  matcher,
+  tokens,
+  reload,
+  memory,
+  sockets,
+  startUp,
+];
 
 const { quick, only, json } = options();
 const dir = mkdtempSync(join(tmpdir(), 'aya-bench-'));
@@ -127,7 +148,7 @@ function describeMachine(): Record<string, string> {
     machine: `${processors.length} × ${processors[0]?.model.trim() ?? 'unknown'}`,
     pinning: canPin ? 'proxy on processor 0, load and origin on processor 1' : 'none: read ratios only',
     node: process.version,
-    load: generator,
+    load: `${generator}, ${http2Generator}`,
     origin: originVersion === undefined ? 'node:http' : `nginx ${originVersion}`,
     peers: CONTESTANTS.map(({ name, version }) => `${name} ${version ?? 'missing'}`).join(', '),
   };

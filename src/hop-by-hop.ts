@@ -3,6 +3,8 @@
 /** Of an answer; a request's are in data/head.ts, where most of them mean something. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
+  // RFC 7540 §3.2.1, long obsolete; yet HTTP/2 refuses a message that holds it, and so does Node, by throwing.
+  'http2-settings',
   'keep-alive',
   'proxy-connection',
   'proxy-authenticate',

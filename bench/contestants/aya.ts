@@ -57,11 +57,12 @@ export function ayaCommand(
   files: Readonly<Record<string, string>>,
   settings = '',
 ): Command {
+  const { tls } = place;
   const routesDir = join(place.dir, 'routes.d');
   mkdirSync(routesDir, { recursive: true });
   writeFileSync(
     join(place.dir, 'gateway.yaml'),
-    `listen: [{ host: 127.0.0.1, port: ${place.port} }]
+    `listen: [{ host: 127.0.0.1, port: ${place.port}${tls === undefined ? '' : `, tls: { cert: ${tls.cert}, key: ${tls.key} }`} }]
 threads: ${threads}
 admin: { port: 0 }
 drain: { delay: 0ms, timeout: 1s }
@@ -72,11 +73,11 @@ ${settings}`,
   return { argv: [process.execPath, join(root, 'src/main.ts'), 'start', place.dir] };
 }
 
-export function pool(name: string, { origins }: Place): string {
+export function pool(name: string, { origins, grpc = false }: Place): string {
   return `pools:
   ${name}:
     endpoints: [${origins.map((port) => `http://127.0.0.1:${port}`).join(', ')}]
-`;
+${grpc ? '    http2: true\n' : ''}`;
 }
 
 function route(name: string, path: string): string {

@@ -7,19 +7,26 @@ import type { Contestant } from './contestant.ts';
 export const caddy: Contestant = {
   name: 'caddy',
   version: versionOf('caddy', 'version'),
-  configure({ dir, port, origins }) {
+  configure({ dir, port, origins, http2 = false, tls, grpc = false }) {
+    const scheme = tls === undefined ? 'http' : 'https';
+    const protocols = http2 ? (tls === undefined ? 'h1 h2c' : 'h1 h2') : 'h1';
     const file = join(dir, 'Caddyfile');
     writeFileSync(
       file,
       `{
          admin off
          auto_https off
+         servers {
+           protocols ${protocols}
+         }
        }
-       http://127.0.0.1:${port} {
+       ${scheme}://127.0.0.1:${port} {
+         ${tls === undefined ? '' : `tls ${tls.cert} ${tls.key}`}
          reverse_proxy ${origins.map((origin) => `127.0.0.1:${origin}`).join(' ')} {
            lb_policy least_conn
            transport http {
              keepalive_idle_conns_per_host 64
+             ${grpc ? 'versions h2c' : ''}
            }
          }
        }`,

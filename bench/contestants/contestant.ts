@@ -1,8 +1,19 @@
 /** One proxy in the comparison: how it is configured for the bench's one job, and started. */
+import type { Certificate } from '../certificate.ts';
 import type { Command } from '../process.ts';
 
+/** What is spoken on both sides; HTTP/1.1 without TLS where nothing is said. */
+export interface Wire {
+  /** With clients: HTTP/2, and nothing else has to be understood. */
+  readonly http2?: boolean;
+  /** With clients. */
+  readonly tls?: Certificate;
+  /** The origins are services of gRPC: HTTP/2 with them, too. */
+  readonly grpc?: boolean;
+}
+
 /** What a contestant is given: a directory for its files, a port to listen on, and the origin's ports. */
-export interface Place {
+export interface Place extends Wire {
   readonly dir: string;
   readonly port: number;
   readonly origins: readonly number[];

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { aya, ayaCommand, pool } from '../contestants/aya.ts';
 import type { Contestant } from '../contestants/contestant.ts';
 import { floor } from '../contestants/floor.ts';
-import { nginx } from '../contestants/nginx.ts';
+import { nginx, nginxCommand } from '../contestants/nginx.ts';
 import { versionOf } from '../process.ts';
 import { race, type Result } from '../race.ts';
-import { compared, type Budget, type Findings, type Scenario } from './scenario.ts';
+import { compared, costs, type Budget, type Findings, type Scenario } from './scenario.ts';
 
 export const cache: Scenario = {
   name: 'cache',
@@ -37,36 +37,18 @@ const ayaCached: Contestant = {
 const nginxCached: Contestant = {
   ...nginx,
   name: 'nginx-cached',
-  configure({ dir, port, origins }) {
-    const file = join(dir, 'nginx.conf');
-    writeFileSync(
-      file,
-      `daemon off; master_process off; pid ${dir}/nginx.pid; error_log stderr warn;
-       events { worker_connections 4096; }
-       http {
-         access_log off;
-         keepalive_requests 1000000000;
-         proxy_cache_path ${dir}/cache levels=1:2 keys_zone=answers:16m max_size=64m;
-         upstream origin {
-           least_conn;
-           ${origins.map((origin) => `server 127.0.0.1:${origin};`).join(' ')}
-           keepalive 64;
-         }
-         server {
-           listen 127.0.0.1:${port};
-           location / {
-             proxy_pass http://origin;
-             proxy_http_version 1.1;
-             proxy_set_header Connection "";
-             proxy_set_header Host $http_host;
-             proxy_cache answers;
-             proxy_cache_valid 200 1h;
-             proxy_cache_lock on;
-           }
-         }
-       }`,
-    );
-    return { argv: ['nginx', '-e', 'stderr', '-c', file] };
+  configure(place) {
+    const zone = `proxy_cache_path ${place.dir}/cache levels=1:2 keys_zone=answers:16m max_size=64m;`;
+    const location = [
+      'proxy_pass http://origin;',
+      'proxy_http_version 1.1;',
+      'proxy_set_header Connection "";',
+      'proxy_set_header Host $http_host;',
+      'proxy_cache answers;',
+      'proxy_cache_valid 200 1h;',
+      'proxy_cache_lock on;',
+    ];
+    return nginxCommand(place, location, [zone]);
   },
 };
 
@@ -87,7 +69,7 @@ const varnish: Contestant = {
 };
 
 function findings(results: readonly Result[]): Findings {
-  const cost = (name: string) => results.find((result) => result.name === name)?.cpuUs.best ?? NaN;
+  const cost = costs(results);
   const budgets: Budget[] = [
     { promise: 'a cache hit to the node:http floor', atMost: 1.5, found: cost('aya-cached') / cost('floor') },
   ];

@@ -9,7 +9,8 @@ import { aya, ayaCommand, pool } from '../contestants/aya.ts';
 import type { Contestant, Place } from '../contestants/contestant.ts';
 import { haproxy, haproxyCommand } from '../contestants/haproxy.ts';
 import { race, type Entrant, type Result } from '../race.ts';
-import { compared, type Findings, type Scenario } from './scenario.ts';
+import { http1Requests } from '../traffic.ts';
+import { compared, costs, type Findings, type Scenario } from './scenario.ts';
 
 export const guarded: Scenario = {
   name: 'guarded',
@@ -17,12 +18,12 @@ export const guarded: Scenario = {
   async run(bench) {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
-    const headers = { authorization: `Bearer ${token(privateKey)}` };
+    const traffic = http1Requests({ authorization: `Bearer ${token(privateKey)}` });
     const caddy = bench.contestants.filter(({ name }) => name === 'caddy');
     const contestants = [aya, ayaGuarded(pem, false), ayaGuarded(pem, true), haproxy, haproxyGuarded(pem), ...caddy];
     return findings(
       await race(
-        contestants.map((each): Entrant => ({ ...each, path: '/', headers })),
+        contestants.map((each): Entrant => ({ ...each, path: '/', traffic })),
         bench,
       ),
     );
@@ -85,7 +86,7 @@ function haproxyGuarded(pem: string): Contestant {
 }
 
 function findings(results: readonly Result[]): Findings {
-  const cost = (name: string) => results.find((result) => result.name === name)?.cpuUs.best ?? NaN;
+  const cost = costs(results);
   const bare = cost('aya');
   return {
     ...compared(results, 'to bare Aya', bare),

@@ -1,7 +1,7 @@
 /** What one request costs each contestant: small answers, then large ones. */
 import { LARGE_PATH, MEDIUM_PATH } from '../answer.ts';
 import { race, type Result } from '../race.ts';
-import { compared, type Bench, type Budget, type Findings, type Scenario } from './scenario.ts';
+import { compared, costs, type Bench, type Budget, type Findings, type Scenario } from './scenario.ts';
 
 export const small: Scenario = {
   name: 'small',
@@ -59,6 +59,3 @@ function largeBudgets(results: readonly Result[]): Budget[] {
   const cost = costs(results);
   return [{ promise: 'a 1 MiB answer to HAProxy', atMost: 2.5, found: cost('aya') / cost('haproxy') }];
 }
-
-const costs = (results: readonly Result[]) => (name: string) =>
-  results.find((result) => result.name === name)?.cpuUs.best ?? NaN;

@@ -35,6 +35,10 @@ export interface Budget {
 export const fixed = (value: number, digits = 1) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
 export const thousands = (value: number) => (Number.isFinite(value) ? Math.round(value).toLocaleString('en') : '–');
 
+/** @returns what a request costs the contestant of that name, in µs; NaN when it was not there. */
+export const costs = (results: readonly Result[]) => (name: string) =>
+  results.find((result) => result.name === name)?.cpuUs.best ?? NaN;
+
 /** A table of what a request costs each contestant. @param base µs that all are compared with, under the name `title`. */
 export function compared(results: readonly Result[], title: string, base: number): Pick<Findings, 'columns' | 'rows'> {
   const row = ({ name, version, absent, cpuUs, perSecond, p50Ms, p99Ms, failures }: Result) =>

@@ -33,6 +33,16 @@ const BROKEN: readonly Broken[] = [
     says: "'path' beside 'grpc', which says it already: leave it out",
   },
   {
+    what: 'a truth as the name of a method',
+    text: toPoolA('match: { grpc: ▸true }'),
+    says: 'expected a gRPC service or method such as shop.Orders/Get or shop.Orders, got true',
+  },
+  {
+    what: 'a truth where a text belongs',
+    text: toPoolA('match: { host: ▸true }'),
+    says: 'expected text or a list, got true — write "true"?',
+  },
+  {
     what: 'a health check by two protocols',
     text: pool('health: { active: { ▸tcp: true, grpc: shop.Orders } }'),
     says: "'tcp' beside 'grpc': an endpoint is asked one thing — leave one of them out",
@@ -473,6 +483,12 @@ const BROKEN: readonly Broken[] = [
     file: 'gateway.yaml',
     text: 'listen: [{ port: 81 }, { port: ▸81 }]\n',
     says: 'port 81 is listened on twice: first at 1:18',
+  },
+  {
+    what: 'more time for the head of a request than for all of it',
+    file: 'gateway.yaml',
+    text: 'listen: [{ port: 81, limits: { requestTimeout: ▸5s } }]\n',
+    says: 'headersTimeout (10000 ms) is longer than requestTimeout (5000 ms), which is for all of a request — raise requestTimeout, or lower headersTimeout',
   },
   {
     what: 'the port of the admin server',

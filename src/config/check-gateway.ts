@@ -9,6 +9,7 @@ export function checkGateway(config: GatewayConfig, document: Document): Problem
   return [
     ...checkAdmin(config, document),
     ...checkListeners(config, document),
+    ...checkTimeouts(config, document),
     ...checkNetworks(config, document),
     ...checkStore(config, document),
     ...checkCache(config, document),
@@ -28,6 +29,17 @@ function checkAdmin({ admin }: GatewayConfig, document: Document): Problem[] {
 }
 
 const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+
+/** Node would not start with it. */
+function checkTimeouts({ listen }: GatewayConfig, document: Document): Problem[] {
+  return listen.flatMap(({ limits: { headersTimeout, requestTimeout } }, index) => {
+    if (requestTimeout === 0 || headersTimeout <= requestTimeout) return [];
+    const limits = `/listen/${index}/limits`;
+    const at = document.has(`${limits}/headersTimeout`) ? `${limits}/headersTimeout` : `${limits}/requestTimeout`;
+    const message = `headersTimeout (${headersTimeout} ms) is longer than requestTimeout (${requestTimeout} ms), which is for all of a request`;
+    return [document.error(document.valueAt(at), message, 'raise requestTimeout, or lower headersTimeout')];
+  });
+}
 
 function checkListeners({ listen, admin }: GatewayConfig, document: Document): Problem[] {
   const problems: Problem[] = [];

@@ -95,7 +95,8 @@ const Http2Schema = settings(
       minimum: 1,
       maximum: 10_000,
       default: 100,
-      description: 'Requests under way on one connection. The client is told; one that sends more all the same is refused, or loses its connection.',
+      description:
+        'Requests under way on one connection. The client is told; one that sends more all the same is refused, or loses its connection.',
     }),
     streamWindow: Size('Bytes of one request’s body that a client may send ahead of what is read.', '64KiB'),
     connectionWindow: Size('The same over all requests of a connection.', '1MiB'),

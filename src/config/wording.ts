@@ -51,14 +51,16 @@ const UNITS: Readonly<Record<string, readonly string[]>> = {
 export function rewritten(schema: JsonSchema, value: unknown): string | undefined {
   const guess = candidates(schema, value).find((candidate) => fits(schema, candidate));
   if (guess !== undefined)
-    return `write ${typeof value === 'number' && typeof guess === 'string' ? quoted(guess) : String(guess)}?`;
+    return `write ${typeof value !== 'string' && typeof guess === 'string' ? quoted(guess) : String(guess)}?`;
   return typeof value === 'string' ? didYouMean(value, words(schema)) : undefined;
 }
 
 function candidates(schema: JsonSchema, value: unknown): (string | number | boolean | readonly unknown[])[] {
   if (typeof value === 'number' || typeof value === 'boolean') {
-    const units = schemasWithin(schema).flatMap(({ title = '' }) => UNITS[title] ?? []);
-    return [...units.map((unit) => `${value}${unit}`), String(value)];
+    const titles = schemasWithin(schema).flatMap(({ title }) => title ?? []);
+    // A text of a certain kind is not meant by a truth.
+    if (typeof value === 'boolean') return titles.length > 0 ? [] : [String(value)];
+    return [...titles.flatMap((title) => UNITS[title] ?? []).map((unit) => `${value}${unit}`), String(value)];
   }
   if (typeof value !== 'string') return [];
   const squeezed = value.replace(/\s+/g, '');

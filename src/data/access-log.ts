@@ -34,6 +34,7 @@ export class AccessLog {
       client: exchange.clientAddress,
       peer: client.address === exchange.clientAddress ? undefined : client.address,
       method: exchange.method,
+      protocol: `HTTP/${exchange.req.httpVersion}`,
       host: exchange.authority,
       // Without the query: it is where tokens travel.
       path: exchange.path,

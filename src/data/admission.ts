@@ -65,18 +65,6 @@ export class Admission {
     else server.on('connection', this.#behindProxies(compileNetworks(proxyProtocol.from), begin));
   }
 
-  /** Tells clients whose connection has left HTTP to come back elsewhere. @returns how many there were. */
-  leaveTunnels(): number {
-    let told = 0;
-    for (const socket of this.#sockets) {
-      const tunnel = ClientConnection.find(socket)?.exchange?.tunnel;
-      if (tunnel === undefined) continue;
-      tunnel.leave('drain');
-      told++;
-    }
-    return told;
-  }
-
   /** Ends what is left. @returns how many exchanges that cut. */
   cut(): number {
     let cut = 0;

@@ -17,7 +17,8 @@ export class Challenges {
 
   /** @returns whether that was the request. */
   answers(exchange: Exchange): boolean {
-    if (this.#pending === undefined || !exchange.path.startsWith(PATH) || exchange.method !== 'GET') return false;
+    if (this.#pending === undefined || !exchange.path.startsWith(PATH)) return false;
+    if (exchange.method !== 'GET' || exchange.upgrade !== undefined) return false;
     const answer = this.#pending.get(exchange.path.slice(PATH.length));
     if (answer === undefined) return false;
     const body = Buffer.from(answer);

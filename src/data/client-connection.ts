@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { resetSocket } from '../reset.ts';
 import type { ConnectionLifetime } from './connection-lifetime.ts';
 import { describeCertificate, type ClientCertificate } from './client-certificate.ts';
 import type { Transport } from './client-message.ts';
@@ -23,6 +24,8 @@ export class ClientConnection implements Transport {
   scheme: 'http' | 'https' = 'http';
   /** Bytes per second, below which a body is cut off. */
   readonly minRate: number;
+  /** What a whole request may take, where it is not Node that sees to it, as in HTTP/1.1. */
+  requestMs = Infinity;
   /** In HTTP/1.1, the request under way, if any. */
   exchange: Exchange | null = null;
   /** Requests that wait for the end of their answer. */
@@ -92,7 +95,7 @@ export class ClientConnection implements Transport {
   /** Ends it so that the client cannot take what it has for a whole answer. */
   reset(): void {
     // Of TLS only the connection below can be reset.
-    this.#transport.resetAndDestroy();
+    resetSocket(this.#transport, this.socket);
   }
 
   static of(socket: Socket): ClientConnection {

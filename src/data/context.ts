@@ -11,6 +11,7 @@ import type { Challenges } from './challenges.ts';
 import type { StoredConsumers } from './consumers.ts';
 import type { Documents } from './documents.ts';
 import type { TicketSecrets } from './ticket-keys.ts';
+import type { OpenTunnels } from './tunnel.ts';
 
 export interface DataContext extends UpstreamContext {
   readonly threads: number;
@@ -28,6 +29,7 @@ export interface DataContext extends UpstreamContext {
   readonly counters: CounterTable;
   /** What TLS session tickets are sealed with: the same in every thread. */
   readonly tickets: TicketSecrets;
+  readonly tunnels: OpenTunnels;
   /** Answers ask clients to close their connections. */
   draining: boolean;
 }

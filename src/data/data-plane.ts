@@ -33,7 +33,7 @@ import { Overload } from './overload.ts';
 import { PLUGIN_ORDER } from './phases.ts';
 import type { Rule } from './rule.ts';
 import { TicketSecrets } from './ticket-keys.ts';
-import { FAREWELL_MS } from './tunnel.ts';
+import { FAREWELL_MS, OpenTunnels } from './tunnel.ts';
 
 /** The row of requests that no route matched; see control/route-registry.ts. */
 const NO_ROUTE_ROW = 1;
@@ -120,6 +120,7 @@ class DataPlane implements ListenerHost {
       cache: new CacheStore(cacheTable, thread, this.#fleet),
       counters: new CounterTable(data.counters, countersOf(plugins)),
       tickets: new TicketSecrets(data.ticketSecrets),
+      tunnels: new OpenTunnels(metrics),
       draining: false,
       suspect: (row, failures, reason) => line.send({ kind: 'suspect', row, failures, reason }),
     };
@@ -231,7 +232,7 @@ class DataPlane implements ListenerHost {
       let isFarewell = false;
       const looking = clock.every(DRAIN_LOOK_EVERY_MS, () => {
         if (this.#inFlight > 0 && clock.now() < deadline) return;
-        if (!isFarewell && this.#leaveTunnels() > 0) {
+        if (!isFarewell && this.context.tunnels.leave() > 0) {
           isFarewell = true;
           // Those who do not answer are reset at the first of the two, and so not cut here.
           deadline = clock.now() + 2 * FAREWELL_MS;
@@ -242,10 +243,6 @@ class DataPlane implements ListenerHost {
         void this.#finish(cut);
       });
     });
-  }
-
-  #leaveTunnels(): number {
-    return this.#listeners.reduce((sum, listener) => sum + listener.leaveTunnels(), 0);
   }
 
   async #finish(cut: number): Promise<void> {
@@ -278,8 +275,8 @@ function noRouteRule(): Rule {
     headMs: 1000,
     totalMs: 0,
     perTryMs: 0,
-    idleMs: 1000,
-    streamIdleMs: 1000,
+    idleMs: 60_000,
+    streamIdleMs: 60_000,
     websocket: false,
     hooks: [],
     endings: [],

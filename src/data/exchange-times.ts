@@ -1,6 +1,6 @@
 /** When an exchange is overdue: what happened when, and how long each part of it may take. */
 import { GatewayError } from '../errors.ts';
-import { slowBody } from './request-body.ts';
+import { lateRequest, slowBody } from './request-body.ts';
 import type { Rule } from './rule.ts';
 
 /** A slow body is cut when it falls behind its rate: its first ten seconds are free. */
@@ -14,7 +14,7 @@ interface Progress {
   readonly isUploading: boolean;
   /** Bytes that came from the client since it began. */
   readonly bytesReceived: number;
-  readonly client: { readonly minRate: number };
+  readonly client: { readonly minRate: number; readonly requestMs: number };
   readonly grpc: { readonly timeoutMs: number; readonly lasting: boolean } | undefined;
 }
 
@@ -68,8 +68,11 @@ export class ExchangeTimes {
 
   /** What is due now, as an error. */
   overdue(progress: Progress, now: number): GatewayError {
-    if (this.bodyDue(progress) <= now) return slowBody(progress.client.minRate);
-    const { rule, startedAt, grpc } = progress;
+    const { rule, startedAt, grpc, client } = progress;
+    if (this.bodyDue(progress) <= now) {
+      const isLate = startedAt + this.#blockedMs + client.requestMs <= now;
+      return isLate ? lateRequest() : slowBody(client.minRate);
+    }
     const isDeadline = grpc !== undefined && startedAt + grpc.timeoutMs <= now;
     const what = isDeadline
       ? `the caller's deadline of ${grpc.timeoutMs} ms is over`
@@ -79,9 +82,10 @@ export class ExchangeTimes {
     return new GatewayError('http_response_timeout', `route '${rule.name}': ${what}`);
   }
 
-  /** A body may take ten seconds, and one more for each `minRate` bytes that came. */
+  /** A body may take ten seconds, and one more for each `minRate` bytes that came; with its head, `requestMs` at most. */
   bodyDue({ isUploading, startedAt, bytesReceived, client, grpc }: Progress): number {
     if (!isUploading || this.#blockedAt > 0 || grpc?.lasting === true) return Infinity;
-    return startedAt + this.#blockedMs + BODY_GRACE_MS + (bytesReceived / client.minRate) * 1000;
+    const atRateMs = BODY_GRACE_MS + (bytesReceived / client.minRate) * 1000;
+    return startedAt + this.#blockedMs + Math.min(atRateMs, client.requestMs);
   }
 }

@@ -28,6 +28,7 @@ import { RequestView } from './match/request-view.ts';
 import type { HeldBody } from './request-body.ts';
 import { editAnswer, editProblem, logBug, tellEnd, type Rule } from './rule.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
+import { awaitTaken } from './untaken.ts';
 import type { Upgrade } from './upgrade.ts';
 
 export class Exchange extends Deadline implements PickRequest, ResponseHandler {
@@ -302,6 +303,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.#answered = true;
     this.error ??= error;
     this.#abort(error);
+    awaitTaken(this.res, this.transport, this.#context, this.rule.idleMs);
     if (this.res.headersSent) {
       if (this.grpc?.endsInTrailers === true) this.#answer.end(grpcTrailers(error));
       else this.transport.reset();

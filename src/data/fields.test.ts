@@ -88,6 +88,7 @@ describe('edits that no message may carry out are named', () => {
     ['request', { add: { 'Transfer-Encoding': 'x' } }, ['add', 'Transfer-Encoding'], 'is the gateway’s own'],
     ['response', { remove: ['content-length'] }, ['remove', 0], 'is the gateway’s own'],
     ['response', { set: { connection: 'close' } }, ['set', 'connection'], 'is the gateway’s own'],
+    ['response', { set: { 'HTTP2-Settings': 'x' } }, ['set', 'HTTP2-Settings'], 'is the gateway’s own'],
     ['request', { set: { Host: 'x' } }, ['set', 'Host'], 'rewrite: { host: … }'],
     ['request', { set: { 'x-aya-consumer': 'me' } }, ['set', 'x-aya-consumer'], 'the gateway itself writes x-aya-*'],
     ['request', { set: { a: 'b\r\nc: d' } }, ['set', 'a'], 'visible ASCII'],

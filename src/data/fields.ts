@@ -71,6 +71,7 @@ function find(replacements: readonly Replacement[] | undefined, name: string): R
 const FRAMING = new Set([
   'connection',
   'content-length',
+  'http2-settings',
   'keep-alive',
   'proxy-connection',
   'te',

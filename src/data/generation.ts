@@ -21,6 +21,7 @@ import { compileMatcher, type MatchEntry, type Matcher } from './match/matcher.t
 import type { GenerationPlan } from './messages.ts';
 import { compileRule, editAnswer, logBug, type Rule } from './rule.ts';
 import { buildIdentities, type ServerIdentity } from './tls.ts';
+import { awaitTaken } from './untaken.ts';
 
 /** Rules compiled in one go, before requests get their turn. */
 const SLICE = 100;
@@ -178,7 +179,9 @@ async function buildApp(rules: readonly Rule[], context: DataContext): Promise<F
     app.route({ method: 'GET', url: `/${count}`, onRequest: hooks.slice(0, count), handler });
   }
   app.addHook('onSend', (request, reply, payload, done) => {
-    editReply(exchangeOf(request), reply);
+    const exchange = exchangeOf(request);
+    editReply(exchange, reply);
+    awaitTaken(exchange.res, exchange.transport, context, exchange.rule.idleMs);
     done(null, payload);
   });
   app.setErrorHandler((error, request) => {

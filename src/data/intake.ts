@@ -21,6 +21,7 @@ import type { Overload } from './overload.ts';
 import { renderProblem } from './problem.ts';
 import { bodyTooLarge } from './request-body.ts';
 import type { Rule } from './rule.ts';
+import { awaitTaken } from './untaken.ts';
 import type { Upgrade } from './upgrade.ts';
 
 const DEFAULT_PORT = { http: 80, https: 443 } as const;
@@ -111,6 +112,7 @@ export class Intake {
     transport.closing = true;
     res.writeHead(problem.status, problem.fields);
     res.end(problem.body);
+    awaitTaken(res, transport, this.#host.context, this.#limits.keepAlive);
   }
 
   /** A refusal that no exchange will tell of. */
@@ -171,6 +173,7 @@ export class Intake {
     if (target.encodedSlash && !match.rule.allowsEncodedSlashes) throw encodedSlashError();
     const tooLarge = exchange.head.contentLength !== undefined && exchange.head.contentLength > match.rule.maxBodyBytes;
     if (tooLarge) throw bodyTooLarge({ bytes: match.rule.maxBodyBytes, name: 'limits.body' });
+    exchange.upgrade?.admit(match.rule);
     match.rule.admit(exchange);
     addForwarding(exchange, this.#requestIdHeader);
     generation.serve(exchange);
@@ -217,4 +220,9 @@ function closeOf(end: (exchange: Exchange) => void): (this: ClientResponse) => v
 /** What came is no request; its connection, or its stream, ends with the answer. */
 export function unreadable(detail: string, status: number): GatewayError {
   return new GatewayError('http_request_error', detail, { status, detail, close: true });
+}
+
+/** RFC 9110 §10.1.1 */
+export function unknownExpectation(): GatewayError {
+  return unreadable('only "Expect: 100-continue" can be met', 417);
 }

@@ -75,11 +75,6 @@ export class Listener {
     this.#http2?.leave();
   }
 
-  /** Ends the tunnels. @returns how many there were. */
-  leaveTunnels(): number {
-    return this.#admission.leaveTunnels();
-  }
-
   /** Ends what is left. @returns how many exchanges that cut. */
   cut(): number {
     return this.#admission.cut();

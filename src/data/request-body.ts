@@ -152,6 +152,12 @@ export function bodyTooLarge({ bytes, name }: BodyLimit): GatewayError {
   });
 }
 
+/** In the words in which Node's own limit is told, that of HTTP/1.1. */
+export function lateRequest(): GatewayError {
+  const detail = 'the request did not arrive in time (limits.headersTimeout, limits.requestTimeout)';
+  return new GatewayError('http_request_error', detail, { status: 408, detail, close: true });
+}
+
 export function slowBody(minRate: number): GatewayError {
   return new GatewayError('http_request_error', 'request body came too slowly', {
     status: 408,

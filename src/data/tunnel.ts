@@ -4,13 +4,16 @@
  * with the gateway. Only then does the gateway say a word of its own: a close frame, where the stream has room for one.
  */
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { WebsocketConfig } from '../config/schema.ts';
+import type { MetricWriter } from '../memory/metric-table.ts';
 import { Deadline } from '../timer-wheel.ts';
 import type { Switched } from '../upstream/call.ts';
-import type { ClientConnection } from './client-connection.ts';
+import type { Transport } from './client-message.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
 import { FrameBorders } from './frame-borders.ts';
+import type { Upgrade } from './upgrade.ts';
 
 /** An unmasked close frame with 1001, "going away" (RFC 6455 §7.4.1): a client that reads it connects again. */
 const GOING_AWAY = Buffer.from([0x88, 2, 1001 >> 8, 1001 & 0xff]);
@@ -34,11 +37,38 @@ export interface Tunnel {
   leave(endedBy: TunnelEnd): void;
 }
 
+/** Those of one data thread, whichever HTTP they came by. */
+export class OpenTunnels {
+  readonly #metrics: MetricWriter;
+  readonly #open = new Set<Tunnel>();
+
+  constructor(metrics: MetricWriter) {
+    this.#metrics = metrics;
+  }
+
+  opened(tunnel: Tunnel): void {
+    this.#open.add(tunnel);
+    this.#metrics.upgradeOpened();
+  }
+
+  closed(tunnel: Tunnel): void {
+    this.#open.delete(tunnel);
+    this.#metrics.upgradeClosed();
+  }
+
+  /** Tells clients to come back elsewhere. @returns how many there were. */
+  leave(): number {
+    for (const tunnel of this.#open) tunnel.leave('drain');
+    return this.#open.size;
+  }
+}
+
 export type WebsocketLimits = Exclude<WebsocketConfig, false>;
 
 interface TunnelParts {
   readonly context: DataContext;
-  readonly client: ClientConnection;
+  readonly upgrade: Upgrade;
+  readonly transport: Transport;
   readonly upstream: Switched;
   readonly limits: WebsocketLimits;
   /** Both sides are closed. */
@@ -47,21 +77,20 @@ interface TunnelParts {
 
 /** @param fields of the upstream's answer, without those that are for one connection alone. */
 export function openTunnel(exchange: Exchange, context: DataContext, fields: readonly string[]): Tunnel {
-  const { client, generation, res, rule } = exchange;
+  const { generation, res, rule, transport } = exchange;
   if ((rule.websocket as WebsocketLimits).inspect !== undefined) return generation.inspector!.open(exchange, fields);
   const upgrade = exchange.upgrade!;
-  const held = upgrade.release();
   // Fastify's part is over: it need not stay for as long as the tunnel does.
   exchange.reply = null;
   const limits = rule.websocket as WebsocketLimits;
   const onClosed = () => {
-    context.metrics.upgradeClosed();
+    context.tunnels.closed(tunnel);
     // As Node would, had the answer been in HTTP.
     res.emit('close');
   };
-  const tunnel = new RawTunnel({ context, client, upstream: upgrade.upstream!, limits, onClosed });
-  context.metrics.upgradeOpened();
-  tunnel.open(switchingProtocols(fields), held);
+  const tunnel = new RawTunnel({ context, upgrade, transport, upstream: upgrade.upstream!, limits, onClosed });
+  context.tunnels.opened(tunnel);
+  tunnel.open(fields);
   return tunnel;
 }
 
@@ -73,7 +102,7 @@ class RawTunnel extends Deadline implements Tunnel {
   endedBy: TunnelEnd | undefined;
 
   readonly #parts: TunnelParts;
-  readonly #client: Socket;
+  readonly #client: Duplex;
   readonly #upstream: Socket;
   readonly #borders = new FrameBorders();
   #lastByteAt: number;
@@ -85,18 +114,19 @@ class RawTunnel extends Deadline implements Tunnel {
   constructor(parts: TunnelParts) {
     super();
     this.#parts = parts;
-    this.#client = parts.client.socket;
+    this.#client = parts.upgrade.stream;
     this.#upstream = parts.upstream.socket;
     this.openedAt = parts.context.clock.now();
     this.#lastByteAt = this.openedAt;
   }
 
-  /** @param head the upstream's answer, for the client. @param held what the client has sent already. */
-  open(head: string, held: readonly Buffer[]): void {
-    const { rest } = this.#parts.upstream;
+  open(fields: readonly string[]): void {
+    const { upgrade, upstream } = this.#parts;
+    const { rest } = upstream;
+    const held = upgrade.release();
     this.#watch();
     this.#client.cork();
-    this.#client.write(head, 'latin1');
+    upgrade.agree(fields);
     if (rest.length > 0) this.#toClient(rest);
     this.#client.uncork();
     for (const bytes of held) this.#toUpstream(bytes);
@@ -109,10 +139,10 @@ class RawTunnel extends Deadline implements Tunnel {
     this.#isLeaving = true;
     this.endedBy ??= endedBy;
     this.#upstream.destroy();
-    const { client, context } = this.#parts;
+    const { transport, context } = this.#parts;
     // One that has stopped reading would not see it in time.
     const isHeard = this.#client.writable && !this.#client.writableNeedDrain;
-    if (!isHeard || !this.#borders.admitsFrame) return client.reset();
+    if (!isHeard || !this.#borders.admitsFrame) return transport.reset();
     this.#client.end(GOING_AWAY);
     // What it still sends is dropped, but read: else the end of the connection would be a reset.
     this.#client.resume();
@@ -126,12 +156,13 @@ class RawTunnel extends Deadline implements Tunnel {
     const upstream = this.#upstream;
     client.on('data', this.#toUpstream);
     client.on('drain', () => this.#resume(upstream));
-    client.on('end', () => this.#pass('client', upstream));
-    client.on('close', () => this.#onClose('client', client));
+    // Node tells the end of a stream that was reset, too.
+    client.on('end', () => client.destroyed || this.#pass('client', upstream));
+    client.on('close', () => this.#onClose('client', this.#parts.upgrade.isClosedInOrder));
     upstream.on('data', this.#toClient);
     upstream.on('drain', () => this.#resume(client));
     upstream.on('end', () => this.#pass('upstream', client));
-    upstream.on('close', () => this.#onClose('upstream', upstream));
+    upstream.on('close', () => this.#onClose('upstream', upstream.readableEnded && upstream.writableFinished));
     client.resume();
     upstream.resume();
   }
@@ -153,7 +184,7 @@ class RawTunnel extends Deadline implements Tunnel {
   };
 
   /** The other side has taken all it was sent. */
-  #resume(source: Socket): void {
+  #resume(source: Duplex): void {
     this.#lastByteAt = this.#parts.context.clock.now();
     source.resume();
   }
@@ -161,18 +192,18 @@ class RawTunnel extends Deadline implements Tunnel {
   // --- the end ---
 
   /** One side has no more to say; the other may have. */
-  #pass(side: TunnelEnd, other: Socket): void {
+  #pass(side: TunnelEnd, other: Duplex): void {
     this.endedBy ??= side;
     if (other.writable) other.end();
     if (!this.#isLeaving) this.#parts.context.wheel.set(this, this.#due);
   }
 
-  #onClose(side: 'client' | 'upstream', socket: Socket): void {
+  /** @param isInOrder else the other must not take it for an end either. */
+  #onClose(side: 'client' | 'upstream', isInOrder: boolean): void {
     this.endedBy ??= side;
-    // Not in good order: then the other must not take it for an end either.
-    if (!this.#isLeaving && !(socket.readableEnded && socket.writableFinished)) {
+    if (!this.#isLeaving && !isInOrder) {
       if (side === 'client') this.#parts.upstream.reset();
-      else this.#parts.client.reset();
+      else this.#parts.transport.reset();
     }
     if (--this.#open > 0) return;
     this.#parts.context.wheel.clear(this);
@@ -192,14 +223,8 @@ class RawTunnel extends Deadline implements Tunnel {
   }
 
   override onDue(now: number): void {
-    if (this.#isLeaving) this.#parts.client.reset();
+    if (this.#isLeaving) this.#parts.transport.reset();
     else if (this.#due > now) this.#parts.context.wheel.set(this, this.#due);
     else this.leave(this.#lastByteAt + this.#silenceMs <= now ? 'idle' : 'max');
   }
-}
-
-function switchingProtocols(fields: readonly string[]): string {
-  let head = 'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n';
-  for (let at = 0; at < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
-  return `${head}\r\n`;
 }

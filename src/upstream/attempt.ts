@@ -133,8 +133,11 @@ class Attempt extends Deadline implements Call, Control {
     this.#status = status;
     this.#headAt = this.#context.clock.now();
     if (this.request.perTryMs > 0) this.#context.wheel.clear(this);
-    this.request.exchange.upstreamMs = this.#headAt - this.#startedAt;
-    this.request.exchange.grpc?.onHead(fields);
+    const { exchange } = this.request;
+    exchange.upstreamMs = this.#headAt - this.#startedAt;
+    const refusal = exchange.upgrade?.refusalOf(status);
+    if (refusal !== undefined) return this.abort(refusal);
+    exchange.grpc?.onHead(fields);
     this.#handler.onHead(status, fields);
   }
 

@@ -22,6 +22,8 @@ export abstract class Upload {
   readonly #sink: Writable;
   readonly #owner: UploadOwner;
   #bytes = 0;
+  /** The sink has enough, and will say when it has not. */
+  #blocked = false;
 
   constructor(source: BodyStream, sink: Writable, request: UpstreamRequest, owner: UploadOwner) {
     this.request = request;
@@ -43,18 +45,20 @@ export abstract class Upload {
     if (this.stopped) return;
     source.on('data', this.#onData);
     source.on('end', this.#onEnd);
-    this.#sink.on('drain', this.#onDrain);
     // Attaching a listener starts the flow only where it was never stopped.
     source.resume();
   }
 
   /** Lets go of both sides; the rest of the body stays with the client. */
   stop(): void {
+    if (this.stopped) return;
     this.stopped = true;
+    if (this.#blocked) this.#sink.off('drain', this.#onDrain);
+    // Of a source that has ended nothing more is heard.
+    if (this.finished) return;
     this.source.off('data', this.#onData);
     this.source.off('end', this.#onEnd);
-    this.#sink.off('drain', this.#onDrain);
-    if (!this.finished) this.source.pause();
+    this.source.pause();
   }
 
   protected take(chunk: Buffer): void {
@@ -66,6 +70,9 @@ export abstract class Upload {
     if (more) return;
     this.source.pause();
     this.request.exchange.onUploadBlocked();
+    if (this.#blocked) return;
+    this.#blocked = true;
+    this.#sink.once('drain', this.#onDrain);
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -89,6 +96,7 @@ export abstract class Upload {
   }
 
   readonly #onDrain = (): void => {
+    this.#blocked = false;
     if (this.finished) return;
     this.request.exchange.onUploadResumed();
     this.source.resume();

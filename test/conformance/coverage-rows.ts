@@ -55,6 +55,7 @@ export const gatekeeper = inFile('plugins/auth/forward-auth/forward-auth.test.ts
 export const callers = inFile('test/scenarios/consumers-come-and-go.test.ts');
 export const sockets = inFile('test/scenarios/websockets-pass.test.ts');
 export const inspected = inFile('test/scenarios/websockets-inspected.test.ts');
+export const overHttp2 = inFile('test/scenarios/websockets-over-http2.test.ts');
 export const reconnects = inFile('test/scenarios/websockets-reconnect.test.ts');
 export const outlive = inFile('test/scenarios/websockets-outlive-reloads.test.ts');
 export const cache = inFile('test/support/cache-contract.ts');

@@ -40,6 +40,7 @@ import {
   none,
   inspected,
   outlive,
+  overHttp2,
   reconnects,
   OWN_FIELDS_STAY,
   paths,
@@ -337,6 +338,7 @@ export const FAULTS: readonly Row[] = [
       'that the upstream agrees to without proof is refused with 502: %s',
       'is held up to a bound, however much it is',
     ),
+    overHttp2('is not agreed to by a 2xx that is no 101: %s', 'and what was sent before the answer is no request'),
     inspected(
       'that is agreed to with what was not asked for finds 502: %s',
       'behind which frames came at once loses none of them',
@@ -346,6 +348,7 @@ export const FAULTS: readonly Row[] = [
     'F103',
     'WebSockets from other sites',
     sockets('past the hooks of the route'),
+    overHttp2('passes the hooks of its route first'),
     inspected('passes the hooks of its route before anything else'),
   ),
   held(
@@ -358,6 +361,7 @@ export const FAULTS: readonly Row[] = [
     'F105',
     'WebSockets at a reload and at the end',
     outlive('outlive any number of reloads', 'hold the drain until'),
+    overHttp2('keeps them through reloads, and at the end of its drain'),
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),

@@ -2,17 +2,8 @@
 import { connect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
-import {
-  END_STREAM,
-  frame,
-  FRAME,
-  goaway,
-  headers,
-  ok,
-  reset,
-  settings,
-  startFrameUpstream,
-} from '../support/http2-frames.ts';
+import { data, Flag, goaway, rstStream, settings, Type } from '../support/h2-frames.ts';
+import { head, ok, startFrameUpstream } from '../support/h2-frame-upstream.ts';
 import { startHttp2Upstream, byPath as http2ByPath } from '../support/http2-upstream.ts';
 import { startLoad } from '../support/load.ts';
 import { RawConnection, request } from '../support/raw-client.ts';
@@ -139,9 +130,9 @@ describe('an endpoint that leaves', () => {
     const upstream = await startFrameUpstream('a', {
       onRequest: (connection, stream) => {
         const chunks = Array.from({ length: 200 }, (_, at) =>
-          frame(FRAME.data, at === 199 ? END_STREAM : 0, stream, Buffer.alloc(1024, 'x')),
+          data(stream, Buffer.alloc(1024, 'x'), at === 199 ? Flag.endStream : 0),
         );
-        connection.send(headers(stream, 0, ':status', '200', 'x-fill', 'f'), ...chunks, goaway(stream, 0));
+        connection.send(head(stream, 0, ':status', '200', 'x-fill', 'f'), ...chunks, goaway(stream, 0));
         connection.socket.end();
       },
     });
@@ -204,7 +195,7 @@ describe('a connection', () => {
 describe('an endpoint that refuses a stream', () => {
   it('has done nothing with it: even a POST is tried at another', async () => {
     const busy = await startFrameUpstream('busy', {
-      onRequest: ({ send }, stream) => send(reset(stream, REFUSED_STREAM)),
+      onRequest: ({ send }, stream) => send(rstStream(stream, REFUSED_STREAM)),
     });
     const free = await startFrameUpstream('free', { onRequest: (connection, stream) => ok(connection, stream) });
     const gateway = await startGateway([busy.url, free.url], { balance: 'round-robin' });
@@ -275,7 +266,7 @@ describe('an endpoint that has gone without a word', () => {
     expect((await slow).status).toBe(504);
     expect((await fetch(gateway.url)).status).toBe(200);
     expect(upstream.connections).toBe(1);
-    expect(upstream.frames.filter(({ type }) => type === FRAME.ping)).toEqual([]);
+    expect(upstream.frames.filter(({ type }) => type === Type.ping)).toEqual([]);
   });
 });
 

@@ -1,22 +1,15 @@
 /** Endpoints that speak HTTP/2 and break, lie or flood: who pays for it, and who does not. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
+import { block, data, Flag, frame, goaway, rstStream, settings, Type, uint32 } from '../support/h2-frames.ts';
 import {
-  block,
-  END_HEADERS,
-  END_STREAM,
-  frame,
-  FRAME,
-  goaway,
-  headers,
+  head,
   ok,
-  reset,
-  settings,
+  pairs,
   startFrameUpstream,
-  word,
   type FrameConnection,
   type FrameUpstream,
-} from '../support/http2-frames.ts';
+} from '../support/h2-frame-upstream.ts';
 import { ask, request } from '../support/raw-client.ts';
 
 async function errorOf(response: Response): Promise<string> {
@@ -48,34 +41,29 @@ describe('an endpoint that breaks', () => {
     [
       'its connection inside the answer',
       ({ send, socket }, stream) => {
-        send(headers(stream, 0, ':status', '200'), frame(FRAME.data, 0, stream, 'half'));
+        send(head(stream, 0, ':status', '200'), data(stream, 'half', 0));
         setImmediate(() => socket.resetAndDestroy());
       },
     ],
     [
       'its connection in good order',
       ({ send, socket }, stream) => {
-        send(headers(stream, 0, ':status', '200'), frame(FRAME.data, 0, stream, 'half'), goaway(stream, 0));
+        send(head(stream, 0, ':status', '200'), data(stream, 'half', 0), goaway(stream, 0));
         socket.end();
       },
     ],
     [
       'a stream with an error',
-      ({ send }, stream) =>
-        send(headers(stream, 0, ':status', '200'), frame(FRAME.data, 0, stream, 'half'), reset(stream, 2)),
+      ({ send }, stream) => send(head(stream, 0, ':status', '200'), data(stream, 'half', 0), rstStream(stream, 2)),
     ],
     [
       'a stream as if all were well',
-      ({ send }, stream) =>
-        send(headers(stream, 0, ':status', '200'), frame(FRAME.data, 0, stream, 'half'), reset(stream, 0)),
+      ({ send }, stream) => send(head(stream, 0, ':status', '200'), data(stream, 'half', 0), rstStream(stream, 0)),
     ],
     [
       'off before the length that it announced',
       ({ send }, stream) =>
-        send(
-          headers(stream, 0, ':status', '200', 'content-length', '100'),
-          frame(FRAME.data, END_STREAM, stream, 'half'),
-        ),
+        send(head(stream, 0, ':status', '200', 'content-length', '100'), data(stream, 'half', Flag.endStream)),
     ],
   ];
 
@@ -91,53 +79,53 @@ describe('an endpoint that breaks', () => {
   });
 
   const bad: readonly [string, string, (connection: FrameConnection, stream: number) => void][] = [
-    ['connection_terminated', 'nothing but a reset', ({ send }, stream) => send(reset(stream, 2))],
+    ['connection_terminated', 'nothing but a reset', ({ send }, stream) => send(rstStream(stream, 2))],
     ['connection_terminated', 'the end of the connection', ({ socket }) => void socket.resetAndDestroy()],
     ['http_protocol_error', 'garbage', ({ socket }) => void socket.write('HTTP/1.1 200 OK\r\n\r\nnot a frame at all')],
-    ['http_protocol_error', 'status 99', ({ send }, stream) => send(headers(stream, END_STREAM, ':status', '099'))],
-    ['http_protocol_error', 'status 600', ({ send }, stream) => send(headers(stream, END_STREAM, ':status', '600'))],
-    ['http_protocol_error', 'status 101', ({ send }, stream) => send(headers(stream, END_STREAM, ':status', '101'))],
-    ['http_protocol_error', 'no status', ({ send }, stream) => send(headers(stream, END_STREAM, 'x-a', 'b'))],
+    ['http_protocol_error', 'status 99', ({ send }, stream) => send(head(stream, Flag.endStream, ':status', '099'))],
+    ['http_protocol_error', 'status 600', ({ send }, stream) => send(head(stream, Flag.endStream, ':status', '600'))],
+    ['http_protocol_error', 'status 101', ({ send }, stream) => send(head(stream, Flag.endStream, ':status', '101'))],
+    ['http_protocol_error', 'no status', ({ send }, stream) => send(head(stream, Flag.endStream, 'x-a', 'b'))],
     [
       'http_protocol_error',
       'an interim answer that ends the stream',
-      ({ send }, stream) => send(headers(stream, END_STREAM, ':status', '103')),
+      ({ send }, stream) => send(head(stream, Flag.endStream, ':status', '103')),
     ],
     [
       'http_protocol_error',
       'a field for one connection',
-      ({ send }, stream) => send(headers(stream, END_STREAM, ':status', '200', 'connection', 'close')),
+      ({ send }, stream) => send(head(stream, Flag.endStream, ':status', '200', 'connection', 'close')),
     ],
     [
       'http_protocol_error',
       'a coding of HTTP/1.1',
-      ({ send }, stream) => send(headers(stream, END_STREAM, ':status', '200', 'transfer-encoding', 'chunked')),
+      ({ send }, stream) => send(head(stream, Flag.endStream, ':status', '200', 'transfer-encoding', 'chunked')),
     ],
     [
       'http_protocol_error',
       'two lengths',
       ({ send }, stream) =>
-        send(headers(stream, END_STREAM, ':status', '200', 'content-length', '0', 'content-length', '5')),
+        send(head(stream, Flag.endStream, ':status', '200', 'content-length', '0', 'content-length', '5')),
     ],
     [
       'http_protocol_error',
       'a name in upper case',
-      ({ send }, stream) => send(headers(stream, END_STREAM, ':status', '200', 'X-A', 'b')),
+      ({ send }, stream) => send(head(stream, Flag.endStream, ':status', '200', 'X-A', 'b')),
     ],
     [
       'http_protocol_error',
       'a thousand interim answers',
       ({ send }, stream) =>
-        send(...Array.from({ length: 1000 }, () => headers(stream, 0, ':status', '103', 'link', '</x>'))),
+        send(...Array.from({ length: 1000 }, () => head(stream, 0, ':status', '103', 'link', '</x>'))),
     ],
     [
       'http_response_header_section_size',
       'too many fields',
       ({ send }, stream) =>
         send(
-          headers(
+          head(
             stream,
-            END_STREAM,
+            Flag.endStream,
             ':status',
             '200',
             ...Array.from({ length: 250 }, (_, at) => [`x-${at}`, 'x']).flat(),
@@ -148,12 +136,12 @@ describe('an endpoint that breaks', () => {
       'http_response_header_section_size',
       'a field too large',
       ({ send }, stream) => {
-        const bytes = block(':status', '200', 'x-huge', 'x'.repeat(40_000));
+        const bytes = block(pairs([':status', '200', 'x-huge', 'x'.repeat(40_000)]));
         const parts = [bytes.subarray(0, 16_000), bytes.subarray(16_000, 32_000), bytes.subarray(32_000)];
         send(
-          frame(FRAME.headers, END_STREAM, stream, parts[0]),
-          frame(FRAME.continuation, 0, stream, parts[1]),
-          frame(FRAME.continuation, END_HEADERS, stream, parts[2]),
+          frame(Type.headers, Flag.endStream, stream, parts[0]),
+          frame(Type.continuation, 0, stream, parts[1]),
+          frame(Type.continuation, Flag.endHeaders, stream, parts[2]),
         );
       },
     ],
@@ -161,13 +149,13 @@ describe('an endpoint that breaks', () => {
       'connection_terminated',
       'a bomb: one large field, remembered and said again and again',
       ({ send }, stream) => {
-        const remembered = Buffer.concat([Buffer.from([0x40]), block('x-bomb', 'x'.repeat(3900)).subarray(1)]);
+        const remembered = Buffer.concat([Buffer.from([0x40]), block(pairs(['x-bomb', 'x'.repeat(3900)])).subarray(1)]);
         send(
           frame(
-            FRAME.headers,
-            END_STREAM | END_HEADERS,
+            Type.headers,
+            Flag.endStream | Flag.endHeaders,
             stream,
-            Buffer.concat([block(':status', '200'), remembered, Buffer.alloc(8000, 0xbe)]),
+            Buffer.concat([block(pairs([':status', '200'])), remembered, Buffer.alloc(8000, 0xbe)]),
           ),
         );
       },
@@ -177,8 +165,10 @@ describe('an endpoint that breaks', () => {
       'a head without end',
       ({ send }, stream) =>
         send(
-          frame(FRAME.headers, END_STREAM, stream, block(':status', '200')),
-          ...Array.from({ length: 10_000 }, (_, at) => frame(FRAME.continuation, 0, stream, block(`x-${at}`, 'x'))),
+          frame(Type.headers, Flag.endStream, stream, block(pairs([':status', '200']))),
+          ...Array.from({ length: 10_000 }, (_, at) =>
+            frame(Type.continuation, 0, stream, block(pairs([`x-${at}`, 'x']))),
+          ),
         ),
     ],
     [
@@ -188,12 +178,12 @@ describe('an endpoint that breaks', () => {
         send(
           ...Array.from({ length: 100 }, (_, at) =>
             frame(
-              FRAME.pushPromise,
-              END_HEADERS,
+              Type.pushPromise,
+              Flag.endHeaders,
               stream,
               Buffer.concat([
-                word(2 + 2 * at),
-                block(':method', 'GET', ':scheme', 'http', ':authority', 'a', ':path', '/'),
+                uint32(2 + 2 * at),
+                block(pairs([':method', 'GET', ':scheme', 'http', ':authority', 'a', ':path', '/'])),
               ]),
             ),
           ),
@@ -217,7 +207,7 @@ describe('an endpoint that breaks', () => {
 
   it('a field that would be two is not passed on', async () => {
     answers[++number] = ({ send }, stream) =>
-      send(headers(stream, END_STREAM, ':status', '200', 'x-a', 'b\r\nset-cookie: c', 'x-b', 'b'));
+      send(head(stream, Flag.endStream, ':status', '200', 'x-a', 'b\r\nset-cookie: c', 'x-b', 'b'));
     const response = await fetch(gateway.url);
     expect([...response.headers.keys()].filter((name) => /^(x-a|x-b|set-cookie)$/.test(name))).toEqual(['x-b']);
   });

@@ -16,7 +16,10 @@ let command: Command;
 let url: string;
 let adminUrl: string;
 
-const CANARIES = ['admin', 'jwt', 'hmac', 'client', 'session', 'key', 'password', 'header', 'redis', 'query', 'cookie'];
+const CANARIES = [
+  ...['admin', 'jwt', 'hmac', 'client', 'session', 'key', 'password', 'header', 'redis', 'answers', 'acme'],
+  ...['query', 'cookie'],
+];
 
 beforeAll(async () => {
   const upstream = await startUpstream('orders');
@@ -30,6 +33,22 @@ beforeAll(async () => {
     admin: { port: 0, token: file('admin') },
     // Nobody is there: what is said about that must not name the password either.
     store: `redis://user:${canary('redis')}@127.0.0.1:1`,
+    cache: { store: { url: `redis://:${canary('answers')}@127.0.0.1:1` } },
+    listen: [
+      ...FREE_PORTS.listen,
+      {
+        host: '127.0.0.1',
+        port: 0,
+        tls: {
+          acme: {
+            domains: ['shop.test'],
+            termsAgreed: true,
+            directory: 'https://127.0.0.1:1/directory',
+            externalAccount: { keyId: 'ours', macKey: canary('acme') },
+          },
+        },
+      },
+    ],
     consumers: [
       {
         name: 'mobile',
@@ -103,7 +122,7 @@ it('is so for what is configured, and for what clients send, right or wrong', as
   expect(await ask(`/nowhere?key=${canary('query')}`)).toBe(404);
 
   const headers = { authorization: `Bearer ${canary('admin')}` };
-  for (const path of ['/config', '/status', '/metrics', '/routes', '/pools', '/limits', '/readyz']) {
+  for (const path of ['/config', '/status', '/metrics', '/routes', '/pools', '/limits', '/readyz', '/certificates']) {
     answers.push(await (await fetch(adminUrl + path, { headers })).text());
   }
   answers.push(await (await fetch(`${adminUrl}/reload`, { method: 'POST', headers })).text());

@@ -123,6 +123,16 @@ describe('a request', () => {
     expect(answers.slice(8).every((answer) => echoOf(answer).body.length === MEBIBYTE.length)).toBe(true);
   });
 
+  it('may end with trailers', async () => {
+    const client = await Http2Client.connect(url);
+    const head = { ':method': 'POST', ':path': '/sum', te: 'trailers' };
+    const stream = client.session.request(head, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '12', authorization: 'Bearer forged' }));
+    stream.end('twelve bytes');
+    expect((await answerOf(stream)).status).toBe(200);
+    expect(upstream.seen.at(-1)).toMatchObject({ body: Buffer.from('twelve bytes'), trailers: ['x-sum', '12'] });
+  });
+
   it('that expects to be asked for its body is asked, once it may pass', async () => {
     const client = await Http2Client.connect(url);
     const stream = client.open([':method', 'POST', ':path', '/x', 'expect', '100-continue']);

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
+import { Http2Client } from '../support/http2-client.ts';
 import { RawConnection, request } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 import { byPath, closedPort, hang, startUpstream, type Upstream } from '../support/upstream.ts';
@@ -51,6 +52,7 @@ it('of an answered request: where it went and how long that took, without query 
   expect(line).toMatchObject({
     event: 'request',
     method: 'POST',
+    protocol: 'HTTP/1.1',
     status: 200,
     route: 'orders',
     pool: 'orders',
@@ -62,6 +64,12 @@ it('of an answered request: where it went and how long that took, without query 
   expect(line['durationMs']).toBeGreaterThanOrEqual(line['upstreamMs'] as number);
   expect(line['bytesOut']).toBeGreaterThan(10);
   expect(await readFile(join(gateway.dir, 'access.log'), 'utf8')).not.toContain(secret);
+});
+
+it('of one that came as a stream of HTTP/2: that it did, and what it sent and got', async () => {
+  const client = await Http2Client.connect(gateway.url);
+  const { body } = await client.ask('/two', [':method', 'POST'], 'hello');
+  expect(await lineOf('/two')).toMatchObject({ protocol: 'HTTP/2.0', status: 200, bytesIn: 5, bytesOut: body.length });
 });
 
 it('of one that no upstream took: the error, its reason and the tries', async () => {

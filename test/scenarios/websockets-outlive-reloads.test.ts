@@ -248,7 +248,7 @@ describe.skipIf(!hasOpenssl(FILE))('over TLS on both sides', () => {
       },
       files: { 'a.yaml': fleet([url], {}, { tls: { ca: certificates.file('ca.pem') } }) },
     });
-    const dispatcher = new Agent({ connect: { ca: certificates.pem('ca') } });
+    const dispatcher = new Agent({ connect: { ca: certificates.pem('ca') }, allowH2: false });
     cleanup(() => dispatcher.destroy());
     const connect = async () => {
       const socket = new UndiciSocket(`wss://localhost:${gateway.port}/echo`, { dispatcher });

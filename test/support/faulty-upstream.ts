@@ -149,6 +149,22 @@ export const FAULTS = {
       'X-Kept: 1',
     ),
   ),
+  'http2-settings': say(
+    'HTTP/1.1 103 Early Hints',
+    'HTTP2-Settings: AAMAAABk',
+    '',
+    'HTTP/1.1 200 OK',
+    'HTTP2-Settings: AAMAAABk',
+    'Transfer-Encoding: chunked',
+    '',
+    '2',
+    'ok',
+    '0',
+    'HTTP2-Settings: AAMAAABk',
+    'X-Checksum: 42',
+    '',
+    '',
+  ),
 } satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof FAULTS;

@@ -1,6 +1,6 @@
 /**
  * Real small services that speak HTTP/2 through node:http2, as upstream.ts has them for HTTP/1.1. What misbehaves on the
- * wire is in http2-frames.ts.
+ * wire is in h2-frame-upstream.ts.
  */
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { cleanup } from './cleanup.ts';

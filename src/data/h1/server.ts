@@ -13,9 +13,11 @@ import { ClientConnection } from '../client-connection.ts';
 import { ConnectionLifetime } from '../connection-lifetime.ts';
 import type { DataContext } from '../context.ts';
 import { HalfClosed } from '../half-closed.ts';
-import { unreadable, type Intake } from '../intake.ts';
+import { unknownExpectation, unreadable, type Intake } from '../intake.ts';
 import { problemBytes } from '../problem.ts';
-import { asksForWebSocket, Upgrade } from '../upgrade.ts';
+import { lateRequest } from '../request-body.ts';
+import type { Upgrade } from '../upgrade.ts';
+import { asksForWebSocket, Http1Upgrade } from './upgrade.ts';
 
 /**
  * Node hands out at once whatever requests one packet holds, each some hundred times the memory of its bytes. A client that
@@ -88,12 +90,11 @@ export class Http1Server {
   };
 
   readonly #onUnknownExpectation = (req: IncomingMessage, res: ServerResponse): void => {
-    const refusal = unreadable('only "Expect: 100-continue" can be met', 417);
-    this.#intake.refuse(res, ClientConnection.ofRequest(req), refusal);
+    this.#intake.refuse(res, ClientConnection.ofRequest(req), unknownExpectation());
   };
 
   readonly #onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const upgrade = new Upgrade(req, socket as Socket, head);
+    const upgrade = new Http1Upgrade(req, socket as Socket, head);
     this.#take(req, upgrade.res, upgrade);
   };
 
@@ -170,7 +171,7 @@ function parseRefusal(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): Ga
     case 'HPE_INVALID_VERSION':
       return unreadable(OTHER_VERSION, 505);
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return unreadable('the request did not arrive in time (limits.headersTimeout, limits.requestTimeout)', 408);
+      return lateRequest();
     default:
       return unreadable('the request is not well-formed HTTP/1.1', 400);
   }

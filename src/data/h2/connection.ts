@@ -82,7 +82,9 @@ export class Http2Connection extends Deadline {
 
   /** Takes no further requests; those under way end first. */
   leave(): void {
-    if (this.#leaving !== 'no' || this.#session.closed) return;
+    if (this.#leaving !== 'no') return;
+    // The client has said goodbye itself.
+    if (this.#session.closed || this.#session.destroyed) return this.#close();
     this.#leaving = 'told';
     this.#session.goaway(NGHTTP2_NO_ERROR, ANY_STREAM);
     // Its answer comes behind all that the client sent before it knew.
@@ -91,18 +93,22 @@ export class Http2Connection extends Deadline {
   }
 
   #close(): void {
-    if (this.#leaving === 'gone' || this.#session.destroyed) return;
+    if (this.#leaving === 'gone' || this.client.socket.destroyed) return;
     this.#leaving = 'gone';
     this.#context.wheel.clear(this);
-    this.#session.close();
+    this.#quietSince = this.#context.clock.now();
+    if (!this.#session.destroyed) this.#session.close();
+    this.#watch();
   }
 
   readonly #onClose = (stream: ServerHttp2Stream, res: Http2Response): void => {
     const now = this.#context.clock.now();
     this.#open--;
     this.#quietSince = now;
-    if (this.#open === 0 && this.#leaving === 'no') this.#watch();
-    if (stream.rstCode !== NGHTTP2_NO_ERROR && !res.isReset) this.#countReset();
+    if (this.#open === 0 && this.#leaving !== 'told') this.#watch();
+    const isByClient = stream.rstCode !== NGHTTP2_NO_ERROR && !res.isReset;
+    // A WebSocket may end so: that it was opened has cost the client an answer.
+    if (isByClient && !res.isReleased) this.#countReset();
   };
 
   /** A request costs the client nothing that it takes back at once, or that we have to (CVE-2023-44487, CVE-2025-8671). */
@@ -118,8 +124,10 @@ export class Http2Connection extends Deadline {
   // --- time ---
 
   get #due(): number {
-    if (this.#open > 0) return this.#oldAt;
     const { keepAlive, headersTimeout } = this.#limits;
+    // Closed on our side. A client that keeps its own open, or takes nothing more, would hold the connection for ever.
+    if (this.#leaving === 'gone') return this.#open > 0 ? Infinity : this.#quietSince + keepAlive;
+    if (this.#open > 0) return this.#oldAt;
     return Math.min(this.#oldAt, this.#quietSince + (this.#greeted ? keepAlive : headersTimeout));
   }
 
@@ -130,6 +138,7 @@ export class Http2Connection extends Deadline {
 
   override onDue(now: number): void {
     if (this.#leaving === 'told') return this.#close();
+    if (this.#leaving === 'gone' && this.#due <= now) return void this.client.socket.destroy();
     if (!this.#greeted && this.#due <= now) return this.#session.destroy();
     if (this.#due <= now) this.leave();
     else this.#watch();

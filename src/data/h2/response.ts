@@ -4,18 +4,10 @@
  */
 import { EventEmitter } from 'node:events';
 import { constants, type ServerHttp2Stream } from 'node:http2';
+import { HOP_BY_HOP } from '../../hop-by-hop.ts';
 import type { ClientResponse, Transport } from '../client-message.ts';
 
-const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR } = constants;
-
-/** RFC 9113 §8.2.2: these are for one connection of HTTP/1.1 alone. */
-const HTTP1_ONLY: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-]);
+const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants;
 
 export class Http2Response extends EventEmitter implements ClientResponse, Transport {
   statusCode = 200;
@@ -24,6 +16,10 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   closing = false;
   /** We have ended the stream, not the client. */
   isReset = false;
+  /** Its stream carries a WebSocket now, which says itself when it is over. */
+  isReleased = false;
+  /** To a CONNECT every 2xx is an agreement (RFC 9110 §9.3.6): only `agree` may give one. */
+  isToConnect = false;
   readonly #stream: ServerHttp2Stream;
   /** A head that waits. */
   #head: string[] | null = null;
@@ -43,7 +39,7 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
     stream.on('error', ignore);
     stream.on('close', () => {
       onClosed(stream, this);
-      this.emit('close');
+      if (!this.isReleased) this.emit('close');
     });
     if (stream.endAfterHeaders) return;
     // Not yet: whoever wants the body lets it flow.
@@ -92,8 +88,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
 
   /** @param fields flat, or by name as Fastify has them. */
   writeHead(status: number, fields: readonly string[] | Readonly<Record<string, unknown>>): this {
-    this.statusCode = status;
-    const head = [':status', String(status)];
+    this.statusCode = this.isToConnect && status < 300 ? 501 : status;
+    const head = [':status', String(this.statusCode)];
     if (this.#set !== undefined) for (const [name, value] of this.#set) pushField(head, name, value);
     if (Array.isArray(fields)) {
       for (let at = 0; at < fields.length; at += 2) pushField(head, fields[at] as string, fields[at + 1]);
@@ -103,6 +99,13 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
     this.#head = head;
     this.#headersSent = true;
     return this;
+  }
+
+  /** Agrees to a CONNECT: what follows is not HTTP. */
+  agree(fields: readonly string[]): void {
+    this.isToConnect = false;
+    this.writeHead(200, fields);
+    this.#respond({});
   }
 
   flushHeaders(): void {
@@ -145,7 +148,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   };
 
   reset(): void {
-    this.#leave(NGHTTP2_INTERNAL_ERROR);
+    // RFC 8441 §5: of a connection within the stream.
+    this.#leave(this.isReleased ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
   }
 
   destroy(): void {
@@ -154,6 +158,8 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
 
   #leave(code: number): void {
     this.isReset = true;
+    // A client that resets without an error leaves Node waiting for what it can no longer write, and for ever.
+    if (this.#stream.closed) return void this.#stream.destroy();
     this.#stream.close(code);
     // Closed for both sides, it still waits until what came has been read.
     this.#stream.resume();
@@ -201,10 +207,10 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   }
 }
 
-/** Names are in lower case (RFC 9113 §8.2). */
+/** Names are in lower case, and none is for one connection of HTTP/1.1 alone (RFC 9113 §8.2). */
 function pushField(head: string[], name: string, value: unknown): void {
   const lower = name.toLowerCase();
-  if (HTTP1_ONLY.has(lower)) return;
+  if (HOP_BY_HOP.has(lower)) return;
   if (Array.isArray(value)) for (const one of value) head.push(lower, String(one));
   else head.push(lower, String(value));
 }
@@ -214,7 +220,7 @@ function asHeaders(fields: readonly string[]): Record<string, string | string[]>
   const headers = Object.create(null) as Record<string, string | string[]>;
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at]!.toLowerCase();
-    if (HTTP1_ONLY.has(name)) continue;
+    if (HOP_BY_HOP.has(name)) continue;
     const before = headers[name];
     headers[name] = before === undefined ? fields[at + 1]! : [before, fields[at + 1]!].flat();
   }

@@ -4,9 +4,10 @@ import type { Http2Config, ListenerConfig } from '../../config/schema.ts';
 import type { GatewayError } from '../../errors.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { DataContext } from '../context.ts';
-import type { Intake } from '../intake.ts';
+import { unknownExpectation, type Intake } from '../intake.ts';
 import { Http2Connection } from './connection.ts';
 import { Http2Request } from './request.ts';
+import { Http2Upgrade } from './upgrade.ts';
 
 /** Nonsense that Node answers by itself, on one connection. */
 const MOST_INVALID_FRAMES = 100;
@@ -35,6 +36,7 @@ export class Http2Server {
         initialWindowSize: settings.streamWindow,
         maxHeaderListSize: 2 * limits.headers,
         enablePush: false,
+        enableConnectProtocol: true,
       },
       maxHeaderListPairs: limits.fields + FIELDS_MORE,
       maxSessionInvalidFrames: MOST_INVALID_FRAMES,
@@ -54,6 +56,8 @@ export class Http2Server {
       // Here and not at the server: a stream that was reset before its turn no longer knows its session.
       session.on('stream', (stream, headers, _flags, raw) => this.#onStream(connection, stream, headers, raw));
     });
+    const { requestTimeout } = this.#config.limits;
+    if (requestTimeout > 0) client.requestMs = requestTimeout;
     // Streams have halves; a connection that is closed on one side is over.
     client.socket.allowHalfOpen = false;
     this.#server.emit('connection', client.socket);
@@ -74,8 +78,11 @@ export class Http2Server {
     } catch (error) {
       return this.#intake.refuse(res, res, error as GatewayError);
     }
-    res.expectsContinue = headers.expect === '100-continue';
-    this.#intake.take({ req, res, body: stream, transport: res }, connection.client, startedAt);
+    res.expectsContinue = headers.expect?.toLowerCase() === '100-continue';
+    if (headers.expect !== undefined && !res.expectsContinue)
+      return this.#intake.refuse(res, res, unknownExpectation());
+    const upgrade = req.isWebSocket ? new Http2Upgrade(stream, req, res, this.#context.random) : undefined;
+    this.#intake.take({ req, res, body: stream, transport: res }, connection.client, startedAt, upgrade);
   }
 }
 

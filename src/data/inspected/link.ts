@@ -4,7 +4,7 @@
  * library connects to, and ends it all.
  */
 import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { InspectConfig } from '../../config/schema.ts';
 import { Deadline } from '../../timer-wheel.ts';
 import type { DataContext } from '../context.ts';
@@ -79,7 +79,7 @@ export class Link extends Deadline implements Tunnel, LegOwner {
 
   readonly #parts: LinkParts;
   readonly #limits: WebsocketLimits;
-  readonly #client: Socket;
+  readonly #client: Duplex;
   #source: PeerSocket | undefined;
   #target: PeerSocket | undefined;
   #leg: UpstreamLeg | undefined;
@@ -105,8 +105,8 @@ export class Link extends Deadline implements Tunnel, LegOwner {
     const { exchange, context, fields } = parts;
     this.#parts = parts;
     this.#limits = exchange.rule.websocket as WebsocketLimits;
-    this.#client = exchange.client.socket;
-    this.#clientBeat = new Heartbeat(() => exchange.client.bytesRead);
+    this.#client = exchange.upgrade!.releaseAsHttp1();
+    this.#clientBeat = new Heartbeat(() => exchange.transport.bytesRead);
     this.protocol = protocolOf(fields);
     this.openedAt = context.clock.now();
     this.#lastMessageAt = this.openedAt;
@@ -117,15 +117,11 @@ export class Link extends Deadline implements Tunnel, LegOwner {
   open(url: string, carrier: Server): void {
     const { exchange, context } = this.#parts;
     const client = this.#client;
-    const held = exchange.upgrade!.release();
     // Fastify's part is over: it need not stay for as long as the link does.
     exchange.reply = null;
-    // Read when the other side is there: what the library got before would be kept without a bound.
-    client.pause();
-    if (held.length > 0) client.unshift(Buffer.concat(held));
     client.on('drain', this.#onDrain);
     client.on('close', this.#onClientClosed);
-    context.metrics.upgradeOpened();
+    context.tunnels.opened(this);
     context.wheel.set(this, this.#due);
     exchange.req.url = url;
     carrier.emit('upgrade', exchange.req, client, Buffer.alloc(0));
@@ -300,7 +296,7 @@ export class Link extends Deadline implements Tunnel, LegOwner {
     this.endedBy ??= endedBy;
     const { clock, wheel } = this.#parts.context;
     this.#missed = [];
-    if (this.#source === undefined) return this.#parts.exchange.client.reset();
+    if (this.#source === undefined) return this.#parts.exchange.transport.reset();
     this.#source.isAlive = false;
     if (code === NO_STATUS) this.#source.close();
     else if (code !== undefined) this.#source.close(code, reason);
@@ -327,7 +323,7 @@ export class Link extends Deadline implements Tunnel, LegOwner {
     const { context, exchange, onClosed } = this.#parts;
     if (this.#leg === undefined) exchange.upgrade!.upstream!.socket.destroy();
     context.wheel.clear(this);
-    context.metrics.upgradeClosed();
+    context.tunnels.closed(this);
     onClosed();
     // As Node would, had the answer been in HTTP.
     exchange.res.emit('close');
@@ -363,7 +359,7 @@ export class Link extends Deadline implements Tunnel, LegOwner {
   }
 
   #cut(): void {
-    if (!this.#isClientClosed) this.#parts.exchange.client.reset();
+    if (!this.#isClientClosed) this.#parts.exchange.transport.reset();
     this.#leg?.destroy();
   }
 }

@@ -255,21 +255,17 @@ describe('conditions', () => {
     expect(served).toEqual([true, true, true, false]);
   });
 
-  it('10 000 parameters are read in bounded time, colliding or not', () => {
+  it('parameters are read once each, colliding or not: with more work for each, so many would outlast the test', () => {
     for (const parameter of [(at: number) => `p${at}=1`, (at: number) => `${at * 65536}=1`, () => 'a=1']) {
-      const path = `/?${Array.from({ length: 10_000 }, (_, at) => parameter(at)).join('&')}&last=1`;
-      const started = performance.now();
+      const path = `/?${Array.from({ length: 200_000 }, (_, at) => parameter(at)).join('&')}&last=1`;
       expect(one({ query: { last: '1' } }, { path })).toBe(true);
-      expect(performance.now() - started).toBeLessThan(100);
     }
   });
 
   it('no pattern of a user can make a request hang', () => {
     const matcher = compile({ it: { path: { regex: '/(a+)+' }, headers: { x: { regex: '(.*)*y' } } } });
-    const started = performance.now();
     expect(winner(matcher, { path: `/${'a'.repeat(8_000)}!` })).toBeUndefined();
     expect(winner(matcher, { path: '/a', fields: ['x', 'z'.repeat(16_000)] })).toBeUndefined();
-    expect(performance.now() - started).toBeLessThan(500);
   });
 });
 

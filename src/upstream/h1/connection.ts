@@ -7,6 +7,7 @@ import tls from 'node:tls';
 import type { GatewayError } from '../../errors.ts';
 import { Deadline } from '../../timer-wheel.ts';
 import type { UpstreamRequest } from '../../data/dispatch.ts';
+import { resetSocket } from '../../reset.ts';
 import type { Call, Carrier } from '../call.ts';
 import { badAnswer, brokenConnection, connectFault, connectTimeout, ResponseFault } from '../faults.ts';
 import type { UploadOwner } from '../upload.ts';
@@ -220,7 +221,7 @@ export class Connection extends Deadline implements Carrier, ResponseSink, Uploa
     const socket = this.#socket;
     socket.off('data', this.#read);
     socket.pause();
-    const reset = () => void (this.#owner.tls === undefined ? socket.resetAndDestroy() : socket.destroy());
+    const reset = () => void (this.#owner.tls === undefined ? resetSocket(socket) : socket.destroy());
     call.onSwitched(fields, { socket, rest, reset });
     this.#switched = true;
   }

@@ -16,11 +16,17 @@ export class RequestBody extends Upload {
   #keptBytes = 0;
   readonly #stream: ClientHttp2Stream;
 
-  constructor(source: BodyStream, stream: ClientHttp2Stream, request: UpstreamRequest, owner: UploadOwner) {
+  /** @param waitsForTrailers as was asked for when the stream was made: Node then wants them even if there are none. */
+  constructor(
+    source: BodyStream,
+    stream: ClientHttp2Stream,
+    request: UpstreamRequest,
+    owner: UploadOwner,
+    waitsForTrailers: boolean,
+  ) {
     super(source, stream, request, owner);
     this.#stream = stream;
-    // Where it was asked for when the stream was made, Node wants this even if there are none.
-    stream.once('wantTrailers', () => stream.sendTrailers(byName(requestTrailers(source))));
+    if (waitsForTrailers) stream.once('wantTrailers', () => stream.sendTrailers(byName(requestTrailers(source))));
   }
 
   protected override write(chunk: Buffer): boolean {

@@ -115,7 +115,6 @@ export class Session extends Deadline {
     const wasOpening = this.#state === 'opening';
     this.#state = 'closed';
     this.#owner.wheel.clear(this);
-    // Says GOAWAY, then lets go of the socket, also of one whose peer does not.
     // Says GOAWAY first. Node would then wait for the peer to close its side, too, where it was the first to leave.
     this.#http2.destroy();
     if (wasOpening) return void this.#socket.destroy();

@@ -48,13 +48,13 @@ export class Stream implements Carrier, UploadOwner {
     this.#heardBefore = session.bytesHeard;
     this.#call = call;
     call.carrier = this;
-    // A body of known length brings no trailers; that its end is not waited for saves a frame.
-    const mayHaveTrailers = isStreamed && request.contentLength === undefined;
+    // A body of known length brings no trailers, and gRPC has none in requests: Node need not ask for them at its end.
+    const mayHaveTrailers = isStreamed && request.contentLength === undefined && request.exchange.grpc === undefined;
     const options = body === null ? WITHOUT_BODY : mayHaveTrailers ? WITH_TRAILERS : WITH_BODY;
     this.#stream = client.request(requestHead(request, scheme), options) as NodeStream;
     this.#listen();
     if (isStreamed) {
-      this.#body = new RequestBody(body, this.#stream, request, this);
+      this.#body = new RequestBody(body, this.#stream, request, this, mayHaveTrailers);
       this.#body.start();
       return;
     }
