@@ -66,4 +66,24 @@ describe('the endpoints that a request could go to', () => {
     const [, added] = candidatesOf(poolConfig(['http://a', 'http://new']), live(['http://a']));
     expect(added).toMatchObject({ considered: true, reason: 'not in the running gateway yet' });
   });
+
+  it('are also those that the running gateway has found; one that joins waits', () => {
+    const found = { ...live(['http://a', 'http://x', 'http://y']), name: 'orders' };
+    const endpoints = found.endpoints.map((endpoint) => ({
+      ...endpoint,
+      ...(endpoint.url === 'http://a' ? {} : { discoveredBy: 'dns orders.internal', weight: 2 }),
+      ...(endpoint.url === 'http://y' ? { state: 'joining', reason: 'joined' } : {}),
+    }));
+    const pool = { ...poolConfig(['http://a']), discover: { kind: 'dns', dns: 'orders.internal', max: 10 } };
+    expect(sorted(pool, { ...found, endpoints })).toEqual({
+      considered: ['http://a', 'http://x'],
+      skipped: { 'http://y': 'joining since 2026-11-20T10:00:00.000Z: joined' },
+    });
+    expect(candidatesOf(pool, { ...found, endpoints })[1]).toMatchObject({
+      weight: 2,
+      discoveredBy: 'dns orders.internal',
+    });
+    const alone = { ...found, endpoints: endpoints.slice(2) };
+    expect(sorted({ ...pool, endpoints: [] }, alone)).toEqual({ considered: ['http://y'], skipped: {} });
+  });
 });

@@ -1,6 +1,6 @@
 /** Which endpoints of a pool the balancer would choose from now, which not, and why. */
-import type { PoolConfig } from '../config/schema.ts';
-import { chooseCandidates, isPanic } from '../upstream/candidates.ts';
+import type { EndpointConfig, PoolConfig } from '../config/schema.ts';
+import { chooseCandidates, isPanic, settled } from '../upstream/candidates.ts';
 
 /** What the admin server's `/pools` says of them. */
 export interface LivePool {
@@ -12,6 +12,10 @@ export interface LivePool {
 
 export interface LiveEndpoint {
   readonly url: string;
+  readonly weight?: number;
+  readonly backup?: boolean;
+  /** `dns orders.internal`; absent when it is written. */
+  readonly discoveredBy?: string;
   /** `available`, or why it is not. */
   readonly state: string;
   readonly reason: string;
@@ -31,6 +35,8 @@ export interface LiveBreaker {
 export interface Candidate {
   readonly url: string;
   readonly weight: number;
+  /** What told of it; absent when it is written. */
+  readonly discoveredBy?: string;
   readonly considered: boolean;
   /** Why it is skipped, or why it is considered although something speaks against it; else empty. */
   readonly reason: string;
@@ -39,13 +45,18 @@ export interface Candidate {
 }
 
 /** @param live undefined: nothing is known of any state, and all count as available. */
-export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool | undefined): readonly Candidate[] {
+export function candidatesOf(pool: PoolConfig, live: LivePool | undefined): readonly Candidate[] {
+  const { health } = pool;
+  const endpoints = [...pool.endpoints, ...discoveredOf(pool, live)];
   const states = new Map(live?.endpoints.map((endpoint) => [endpoint.url, endpoint]));
   // One that the running gateway does not have yet will begin as available.
-  const isAvailable = ({ url }: { readonly url: string }) => healthOf(states.get(url)) === AVAILABLE;
-  const isClosed = ({ url }: { readonly url: string }) => (states.get(url)?.breaker?.state ?? 'closed') === 'closed';
-  const { candidates: chosen } = chooseCandidates(endpoints, health.panic, isAvailable, isClosed);
-  const primary = endpoints.filter(({ backup }) => !backup);
+  const healthAt = ({ url }: EndpointConfig) => healthOf(states.get(url));
+  const members = settled(endpoints, (endpoint) => healthAt(endpoint).includes(JOINING));
+  const isAvailable = (endpoint: EndpointConfig) =>
+    healthAt(endpoint) === AVAILABLE || (healthAt(endpoint) === JOINING && members.includes(endpoint));
+  const isClosed = ({ url }: EndpointConfig) => (states.get(url)?.breaker?.state ?? 'closed') === 'closed';
+  const { candidates: chosen } = chooseCandidates(members, health.panic, isAvailable, isClosed);
+  const primary = members.filter(({ backup }) => !backup);
   const panic = isPanic(primary.filter(isAvailable).length, primary.length, health.panic);
 
   return endpoints.map((endpoint): Candidate => {
@@ -53,7 +64,15 @@ export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool |
     const state = states.get(url);
     const isChosen = chosen.includes(endpoint);
     const numbers = state === undefined ? {} : { inFlight: state.inFlight, averageMs: state.averageMs };
-    const verdict = (considered: boolean, reason: string) => ({ url, weight, considered, reason, ...numbers });
+    const found = endpoint.discoveredBy === undefined ? {} : { discoveredBy: endpoint.discoveredBy };
+    const verdict = (considered: boolean, reason: string) => ({
+      url,
+      weight,
+      ...found,
+      considered,
+      reason,
+      ...numbers,
+    });
     const trouble = state === undefined || (isAvailable(endpoint) && isClosed(endpoint)) ? '' : troubleOf(state);
     if (live?.breaker !== undefined && live.breaker.state !== 'closed')
       return verdict(false, troubleOfPool(live.breaker));
@@ -68,6 +87,17 @@ export function candidatesOf({ endpoints, health }: PoolConfig, live: LivePool |
 }
 
 const AVAILABLE = 'available';
+const JOINING = 'joining';
+
+/** Those that only the running gateway knows. */
+function discoveredOf({ discover, endpoints }: PoolConfig, live: LivePool | undefined): EndpointConfig[] {
+  if (discover === undefined || live === undefined) return [];
+  return live.endpoints.flatMap(({ url, weight = 1, backup = false, discoveredBy }) =>
+    discoveredBy === undefined || endpoints.some((written) => written.url === url)
+      ? []
+      : [{ url, weight, backup, discoveredBy }],
+  );
+}
 
 /** Its state without its breaker's. */
 function healthOf(endpoint: LiveEndpoint | undefined): string {

@@ -54,15 +54,22 @@ function loser({ rank, route, verdict, reason, source }: ExplainedMatch): string
 // --- who would serve -------------------------------------------------------------------------------------------------
 
 function serving({ destinations, live, note }: Explanation): string[] {
-  const lines = destinations.flatMap((destination) => ['', ...pool(destination)]);
+  const lines = destinations.flatMap((destination) => [
+    '',
+    ...pool(destination, live !== undefined && 'gateway' in live),
+  ]);
   if (live === undefined) return lines;
   const told = 'gateway' in live ? `state as the gateway at ${live.gateway} sees it` : `state unknown: ${live.unknown}`;
   return [...lines, '', dim(told), ...(note === undefined ? [] : [yellow(note)])];
 }
 
-function pool({ pool: name, weight, sends, balance, endpoints }: ExplainedDestination): string[] {
+function pool(destination: ExplainedDestination, isLive: boolean): string[] {
+  const { pool: name, weight, sends, balance, discovery, endpoints } = destination;
   const share = weight === undefined ? '' : `, weight ${weight} of the split`;
-  const none = endpoints.some(({ considered }) => considered) ? [] : [red('  no endpoint is left: 503')];
+  const isKnown = discovery === undefined || isLive;
+  const none = endpoints.some(({ considered }) => considered)
+    ? []
+    : [isKnown ? red('  no endpoint is left: 503') : dim(`  found by ${discovery}, as a running gateway could tell`)];
   return [
     `${bold(`Pool ${name}`)} (${balance}${share}) is asked ${sends}`,
     ...(endpoints.length === 0 ? [] : [columns(endpoints.map(candidate), '  ')]),
@@ -70,7 +77,15 @@ function pool({ pool: name, weight, sends, balance, endpoints }: ExplainedDestin
   ];
 }
 
-function candidate({ url, weight, considered, reason, inFlight, averageMs }: Candidate): string[] {
+function candidate({ url, weight, discoveredBy, considered, reason, inFlight, averageMs }: Candidate): string[] {
   const state = inFlight === undefined ? '' : `${inFlight} in flight, ${averageMs} ms on average`;
-  return [considered ? green('considered') : yellow('skipped'), url, `weight ${weight}`, state, reason];
+  return [
+    considered ? green('considered') : yellow('skipped'),
+    url,
+    `weight ${weight}`,
+    state,
+    [foundBy(discoveredBy), reason].filter((part) => part !== '').join('; '),
+  ];
 }
+
+const foundBy = (source: string | undefined) => (source === undefined ? '' : `found by ${source}`);

@@ -6,6 +6,7 @@
 import type { Config, RouteConfig } from '../config/schema.ts';
 import { matchedPrefix } from '../data/match/path-pattern.ts';
 import { compileRewrite } from '../data/rewrite.ts';
+import { describeSource } from '../discovery/source.ts';
 import { GatewayError } from '../errors.ts';
 import { adminOf, type AdminOptions } from './admin-client.ts';
 import { candidatesOf, type LivePool } from './candidates.ts';
@@ -51,6 +52,8 @@ export interface ExplainedDestination extends Pick<Destination, 'pool' | 'weight
   /** What the upstream is asked, `GET /v1/7`, or why nothing is. */
   readonly sends: string;
   readonly balance: string;
+  /** Where further endpoints are found, which only a running gateway knows. */
+  readonly discovery?: string;
   readonly endpoints: ReturnType<typeof candidatesOf>;
 }
 
@@ -118,12 +121,13 @@ function explainDestination(
 ): ExplainedDestination {
   // The loader has checked that it exists.
   const poolConfig = config.pools.find(({ name }) => name === pool)!;
-  const { balance } = poolConfig;
+  const { balance, discover } = poolConfig;
   return {
     pool,
     ...(weight === undefined ? {} : { weight }),
     sends: sent(rewrite, match, question),
     balance: typeof balance === 'string' ? balance : `hash of ${balance.hash}`,
+    ...(discover && { discovery: describeSource(discover) }),
     endpoints: candidatesOf(
       poolConfig,
       live && (live.find(({ name }) => name === pool) ?? { name: pool, endpoints: [] }),

@@ -124,7 +124,7 @@ const BROKEN: readonly Broken[] = [
   {
     what: 'a key in another style',
     text: pool('▸load_balance: random'),
-    says: "unknown key 'load_balance' — known here: endpoints, balance, health, http2, connections, limits, tls",
+    says: "unknown key 'load_balance' — known here: endpoints, discover, balance, health, breaker, http2, connections, limits, tls",
   },
   {
     what: 'an unknown key at the top',
@@ -146,7 +146,56 @@ const BROKEN: readonly Broken[] = [
     text: `${POOL}routes:\n  - ▸pool: a\n`,
     says: "missing key 'name' — expected a name such as orders",
   },
-  { what: 'a pool without endpoints', text: 'pools:\n  ▸a: {}\n', says: "missing key 'endpoints' — expected a list" },
+  {
+    what: 'a pool without endpoints',
+    text: 'pools:\n  ▸a: {}\n',
+    says: "pool 'a' has neither 'endpoints' nor 'discover' — list its endpoints, or say where they are found",
+  },
+  {
+    what: 'a discovery without its port',
+    text: 'pools:\n  a:\n    ▸discover: { dns: orders.internal }\n',
+    says: "missing key 'port' — expected a whole number",
+  },
+  {
+    what: 'two discoveries at once',
+    text: 'pools:\n  a:\n    discover: { ▸srv: _http._tcp.orders.internal, file: orders.json }\n',
+    says: "unknown key 'srv' — known here: file, max",
+  },
+  {
+    what: 'a discovery of no name',
+    text: 'pools:\n  a:\n    discover: { dns: ▸http://orders.internal, port: 80 }\n',
+    says: "expected a host name such as orders.internal, got 'http://orders.internal'",
+  },
+  {
+    what: 'a name server that is a name',
+    text: 'pools:\n  a:\n    discover: { dns: orders.internal, port: 80, servers: [▸ns.internal] }\n',
+    says: "discover.servers.0: 'ns.internal' is not the address of a name server",
+  },
+  {
+    what: 'bounds that cross',
+    text: 'pools:\n  a:\n    discover: { dns: orders.internal, port: 80, refresh: { min: ▸10m } }\n',
+    says: 'discover.refresh.min: it is longer than max',
+  },
+  {
+    what: 'a network to find endpoints in that is none',
+    text: 'pools:\n  a:\n    discover: { dns: orders.internal, port: 80, allow: [▸lan] }\n',
+    says: "discover.allow.0: 'lan' is not a network: write 10.0.0.0/8, 2001:db8::/32 or an address",
+  },
+  {
+    what: 'a list of endpoints outside of the directory',
+    text: 'pools:\n  a:\n    discover: { file: ▸../orders.json }\n',
+    says: "discover.file: '../orders.json' leads out of the configuration's directory: write an absolute path if that is meant",
+  },
+  {
+    what: 'a registry that is asked without rest',
+    text: 'pools:\n  a:\n    discover: { http: http://registry.internal/orders, interval: ▸1ms }\n',
+    says: 'discover.interval: expected at least 100ms',
+  },
+  {
+    what: 'found endpoints that need prove nothing',
+    text: 'pools:\n  a:\n    discover: { dns: orders.internal, port: 443, scheme: ▸https }\n',
+    says: "pool 'a' finds addresses of https endpoints, and does not say whom they must prove to be — add tls: { serverName: … }",
+  },
   { what: 'nothing where a list should be', text: `${POOL}▸routes:\n`, says: 'expected a list, got nothing' },
   // --- values ---
   {

@@ -27,8 +27,9 @@ function checkName({ name }: PoolConfig, document: Document, at: string): Proble
   ];
 }
 
-function checkEndpoints({ name, endpoints }: PoolConfig, document: Document, at: string): Problem[] {
+function checkEndpoints({ name, endpoints, discover }: PoolConfig, document: Document, at: string): Problem[] {
   const place = document.valueAt(at);
+  if (endpoints.length === 0 && discover !== undefined) return [];
   if (endpoints.length === 0)
     return [document.warning(place, `pool '${name}' has no endpoints: requests to it get 503`)];
   const problems: Problem[] = [];
@@ -51,13 +52,14 @@ function checkEndpoints({ name, endpoints }: PoolConfig, document: Document, at:
       );
     }
   });
-  if (endpoints.every((endpoint) => endpoint.weight === 0)) {
+  if (discover === undefined && endpoints.every((endpoint) => endpoint.weight === 0)) {
     problems.push(document.warning(place, `all endpoints of pool '${name}' have weight 0: none takes a request`));
   }
   return problems;
 }
 
-function urlFault(url: string): string | undefined {
+/** Why it cannot be; undefined when it can. */
+export function urlFault(url: string): string | undefined {
   if (!URL.canParse(url)) return 'its host or port cannot be';
   const { port, hostname } = new URL(url);
   if (port === '0') return 'it has port 0';
@@ -108,7 +110,12 @@ function regexFault(source: string): string | undefined {
 const tooShort = (document: Document, at: string) =>
   document.error(document.valueAt(at), 'expected a duration longer than 0');
 
-function checkTls({ tls, name, endpoints }: PoolConfig, document: Document, at: string, dir: string): Problem[] {
+function checkTls(
+  { tls, name, endpoints, discover }: PoolConfig,
+  document: Document,
+  at: string,
+  dir: string,
+): Problem[] {
   if (tls === undefined) return [];
   const problems: Problem[] = [];
   for (const key of ['ca', 'cert', 'key'] as const) {
@@ -137,7 +144,11 @@ function checkTls({ tls, name, endpoints }: PoolConfig, document: Document, at: 
       ),
     );
   }
-  if (endpoints.length > 0 && !endpoints.some((endpoint) => endpoint.url.startsWith('https:'))) {
+  if (
+    discover === undefined &&
+    endpoints.length > 0 &&
+    !endpoints.some((endpoint) => endpoint.url.startsWith('https:'))
+  ) {
     problems.push(
       document.warning(document.keyAt(at), `pool '${name}' has no https endpoint: its tls settings do nothing`),
     );

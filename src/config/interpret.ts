@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import type { AnyPlugin, ConfigFault } from '../extension.ts';
+import { checkDiscovery } from './check-discovery.ts';
 import { checkGateway } from './check-gateway.ts';
 import { checkListenerTls } from './check-listener-tls.ts';
 import { checkPool } from './check-pool.ts';
@@ -14,6 +15,7 @@ import { child, pointer, type Document } from './document.ts';
 import { withGrpcDefaults } from './grpc-defaults.ts';
 import type { Language } from './language.ts';
 import { isObject, merge } from './merge.ts';
+import type { SourceDefinitions } from '../discovery/source.ts';
 import { optionFiles, type OptionFiles } from './option-files.ts';
 import { interpretIdentity } from './interpret-identity.ts';
 import { placeConsumers } from './interpret-consumers.ts';
@@ -98,8 +100,10 @@ export function interpretRoutes(
 
   const placedPools = Object.entries(pools).map(([name, pool]): Placed<PoolConfig> => {
     const at = child('/pools', name);
-    const config = poolFrom(name, document.source(at), complete(schemas.pool, withEndpointObjects(pool)) as PoolConfig);
+    const written = complete(schemas.pool, withEndpointObjects(pool)) as WrittenPool;
+    const config = poolFrom(name, document.source(at), written, language.sources);
     problems.push(...checkPool(config, document, at, dir));
+    problems.push(...checkDiscovery(config, document, at, dir, language.sources));
     return { config: resolveFiles(config, dir), document, at };
   });
   const placedRoutes = routes.map((route, index): Placed<RouteConfig> => {
@@ -137,23 +141,31 @@ function inherited(defaults: unknown, route: Record<string, unknown>, plugins: r
 
 // --- the form that the code sees -------------------------------------------------------------------------------------
 
+type WrittenPool = Omit<PoolConfig, 'endpoints'> & { endpoints?: PoolConfig['endpoints'] };
+
 /** `- http://…` is short for `- { url: http://… }`. */
 function withEndpointObjects(pool: unknown): unknown {
-  const { endpoints, ...rest } = pool as { endpoints: readonly unknown[] };
+  const { endpoints, ...rest } = pool as { endpoints?: readonly unknown[] };
+  if (endpoints === undefined) return rest;
   return {
     ...rest,
     endpoints: endpoints.map((endpoint) => (typeof endpoint === 'string' ? { url: endpoint } : endpoint)),
   };
 }
 
-function poolFrom(name: string, source: string, pool: PoolConfig): PoolConfig {
+function poolFrom(name: string, source: string, pool: WrittenPool, sources: SourceDefinitions): PoolConfig {
+  const { endpoints = [], discover, ...rest } = pool;
   return {
-    ...pool,
+    ...rest,
     name,
     source,
-    endpoints: pool.endpoints.map((endpoint) => ({ ...endpoint, url: originOf(endpoint.url) })),
+    endpoints: endpoints.map((endpoint) => ({ ...endpoint, url: originOf(endpoint.url) })),
+    ...(discover && { discover: { ...discover, kind: kindOf(discover, sources) } }),
   };
 }
+
+/** The schema has seen to it that there is one. */
+const kindOf = (discover: object, sources: SourceDefinitions) => [...sources.keys()].find((name) => name in discover)!;
 
 /** Scheme and host in lower case, no default port, no trailing slash: two spellings of one address are one endpoint. */
 function originOf(url: string): string {

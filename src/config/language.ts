@@ -1,6 +1,7 @@
-/** The whole language: the core's schemas joined by those of the plugins and balancers that the folders hold. */
+/** The whole language: the core's schemas joined by those of the plugins, balancers and discovery sources that the folders hold. */
 import type { ValidateFunction } from 'ajv';
 import type { TSchema } from 'typebox';
+import { scanSources, type SourceDefinitions } from '../discovery/source.ts';
 import { scanChecks, scanPlugins, scanSchemas, type AnyPlugin } from '../extension.ts';
 import { balancerNames, scanBalancers } from '../upstream/balance.ts';
 import { compile } from './fits.ts';
@@ -9,6 +10,7 @@ import { userSchema } from './user-schema.ts';
 
 export interface Language {
   readonly plugins: readonly AnyPlugin[];
+  readonly sources: SourceDefinitions;
   /** As the code sees them: everything is there. */
   readonly schemas: {
     readonly routeFile: TSchema;
@@ -28,17 +30,20 @@ export function createLanguage(
   plugins: readonly AnyPlugin[],
   written: readonly TSchema[],
   balancers: readonly string[],
+  sources: SourceDefinitions,
 ): Language {
   const concerns = Object.fromEntries(plugins.map((plugin, at) => [plugin.name, written[at]!]));
-  const routeFile = routeFileSchema(concerns, balancers);
+  const found = [...sources.values()];
+  const routeFile = routeFileSchema(concerns, balancers, found);
   const gatewayFile = gatewayFileSchema(concerns);
   return {
     plugins,
+    sources,
     schemas: {
       routeFile,
       gatewayFile,
       consumerFile: consumerFileSchema,
-      pool: poolSchema(balancers),
+      pool: poolSchema(balancers, found),
       route: routeSchema(concerns),
     },
     checkRouteFile: compile(userSchema(routeFile)),
@@ -49,11 +54,11 @@ export function createLanguage(
 
 let scanned: Promise<Language> | undefined;
 
-/** That of the folders `plugins/` and `src/upstream/balancers/`, read once. */
+/** That of the folders `plugins/`, `src/upstream/balancers/` and `src/discovery/sources/`, read once. */
 export function scanLanguage(): Promise<Language> {
-  scanned ??= Promise.all([scanPlugins(), scanChecks(), scanSchemas(), scanBalancers()]).then(
-    ([plugins, checks, schemas, balancers]) =>
-      createLanguage(withChecks(plugins, checks), schemas, balancerNames(balancers)),
+  scanned ??= Promise.all([scanPlugins(), scanChecks(), scanSchemas(), scanBalancers(), scanSources()]).then(
+    ([plugins, checks, schemas, balancers, sources]) =>
+      createLanguage(withChecks(plugins, checks), schemas, balancerNames(balancers), sources),
   );
   return scanned;
 }

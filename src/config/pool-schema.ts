@@ -1,6 +1,7 @@
 /** The language of pools: a service, its instances, how one is chosen, watched and talked to. See schema.ts. */
 import Type, { type StaticDecode } from 'typebox';
 import { BreakerSchema, type BreakerConfig } from './breaker-schema.ts';
+import { discoverSchema, type DiscoverConfig, type SourceSettings } from './discover-schema.ts';
 import {
   PassiveHealthSchema,
   StatusesSchema,
@@ -26,7 +27,7 @@ const EndpointObject = object({
   backup: Type.Boolean({ default: false, description: 'Takes traffic only when no other endpoint can.' }),
 });
 
-const EndpointSchema = Type.Union([EndpointObject.properties.url, EndpointObject], {
+export const EndpointSchema = Type.Union([EndpointObject.properties.url, EndpointObject], {
   description: 'One instance of the service: its URL, or an object with url, weight and backup.',
 });
 
@@ -190,10 +191,15 @@ const HashSchema = object({
   }),
 });
 
-/** @param balancers names found by the folder scan. */
-export const poolSchema = (balancers: readonly string[]) =>
+/** @param balancers names found by the folder scan. @param sources settings of what the folder scan found. */
+export const poolSchema = (balancers: readonly string[], sources: readonly SourceSettings[]) =>
   object({
-    endpoints: Type.Array(EndpointSchema, { description: 'The instances of the service.' }),
+    endpoints: Type.Optional(
+      Type.Array(EndpointSchema, {
+        description: 'The instances of the service. Required, unless they are discovered.',
+      }),
+    ),
+    ...(sources.length > 0 && { discover: Type.Optional(discoverSchema(sources)) }),
     balance: Type.Union([Type.Enum([...balancers]), HashSchema], {
       default: 'least-connections',
       description: 'How an endpoint is chosen. All honour weight.',
@@ -228,12 +234,16 @@ export interface EndpointConfig {
   url: string;
   weight: number;
   backup: boolean;
+  /** What told of it: `dns orders.internal`. Absent: the pool's own file. */
+  discoveredBy?: string;
 }
 export interface PoolConfig {
   name: string;
   /** Where it was written, `file:line:column`. */
   source: string;
+  /** Those that are written; in a generation's plan also those that were discovered. */
   endpoints: EndpointConfig[];
+  discover?: DiscoverConfig;
   balance: BalanceConfig;
   health: HealthConfig;
   breaker?: BreakerConfig;

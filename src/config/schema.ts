@@ -9,6 +9,7 @@ import Type, { type StaticDecode, type TSchema } from 'typebox';
 import { Duration, Percent, Size } from './units.ts';
 import { IdentitySchema, type IdentityConfig } from './identity-schema.ts';
 import { ListenerSchema, type ListenerConfig } from './listener-schema.ts';
+import type { SourceSettings } from './discover-schema.ts';
 import { poolSchema, type PoolConfig } from './pool-schema.ts';
 import { ConsumerSchema, GroupSchema, type ConsumerConfig, type GroupConfig } from './consumer-schema.ts';
 import { CacheMemorySchema, type CacheMemoryConfig } from './cache-schema.ts';
@@ -19,6 +20,7 @@ import { WebsocketSchema, type WebsocketConfig } from './websocket-schema.ts';
 
 export * from './cache-schema.ts';
 export * from './consumer-schema.ts';
+export type { DiscoverConfig } from './discover-schema.ts';
 export * from './identity-schema.ts';
 export * from './listener-schema.ts';
 export * from './pool-schema.ts';
@@ -166,10 +168,16 @@ export const routeSchema = (concerns: Record<string, TSchema>) =>
   });
 
 /** One file of routes.d. @param concerns route keys of the plugins. */
-export const routeFileSchema = (concerns: Record<string, TSchema>, balancers: readonly string[]) =>
+export const routeFileSchema = (
+  concerns: Record<string, TSchema>,
+  balancers: readonly string[],
+  sources: readonly SourceSettings[],
+) =>
   object({
     pools: Type.Optional(
-      Type.Record(Type.String(), poolSchema(balancers), { description: 'Services and their instances, by name.' }),
+      Type.Record(Type.String(), poolSchema(balancers, sources), {
+        description: 'Services and their instances, by name.',
+      }),
     ),
     routes: Type.Optional(Type.Array(routeSchema(concerns), { description: 'Which requests go where.' })),
   });

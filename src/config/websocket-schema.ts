@@ -59,7 +59,8 @@ const WebsocketObject = object({
 
 export const WebsocketSchema = Type.Union([WebsocketObject, Type.Literal(false)], {
   default: {},
-  description: 'WebSockets pass where the upstream agrees (101); with false their upgrade is not passed on, and over HTTP/2 refused (501).',
+  description:
+    'WebSockets pass where the upstream agrees (101); with false their upgrade is not passed on, and over HTTP/2 refused (501).',
 });
 
 export type WebsocketConfig = StaticDecode<typeof WebsocketSchema>;

@@ -1,4 +1,5 @@
 /** One document of another server: fetched within bounds, and refused when it cannot be what was meant. */
+import { boundedText, fetchFailure } from '../bounded-fetch.ts';
 
 export interface Downloaded {
   readonly text: string;
@@ -27,23 +28,12 @@ export async function download(url: string): Promise<Downloaded> {
       await response.body?.cancel();
       throw new Error(`status ${response.status}`);
     }
-    const text = await boundedText(response);
+    const text = await boundedText(response, MOST_BYTES);
     const link = linkOf(JSON.parse(text), url);
     return { text, link, freshMs: freshness(response.headers.get('cache-control')) };
   } catch (error) {
-    throw new Error(reasonOf(error), { cause: error });
+    throw new Error(fetchFailure(error, ANSWER_WITHIN_MS), { cause: error });
   }
-}
-
-async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > MOST_BYTES) throw new Error(`larger than ${MOST_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 const DISCOVERY = '/.well-known/openid-configuration';
@@ -73,13 +63,4 @@ function isTrustworthy(link: string, url: string): boolean {
 function freshness(cacheControl: string | null): number {
   const seconds = /(?:^|[,\s])max-age="?(\d+)/i.exec(cacheControl ?? '')?.[1];
   return seconds === undefined ? DEFAULT_MS : Math.min(Math.max(Number(seconds) * 1000, SHORTEST_MS), LONGEST_MS);
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `no answer within ${ANSWER_WITHIN_MS} ms`;
-  if (error instanceof SyntaxError) return 'not JSON';
-  const { cause } = error as { cause?: NodeJS.ErrnoException };
-  // The system's codes are what operators know; those of the client say less than its sentences.
-  return cause?.code?.startsWith('E') === true ? cause.code : (cause?.message ?? error.message);
 }

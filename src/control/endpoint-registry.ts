@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Config, EndpointConfig, PoolConfig } from '../config/schema.ts';
-import type { EndpointTable } from '../memory/endpoint-table.ts';
+import { ENDPOINT, type EndpointTable } from '../memory/endpoint-table.ts';
 import { hasBreaker } from '../upstream/breaker.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { RowAllocator } from './row-allocator.ts';
@@ -92,6 +92,9 @@ export class EndpointRegistry {
         knownSince: this.#clock.wall(),
       };
       this.#entries.set(row, entry);
+      // Before any thread can pick it.
+      if (this.#joinsOthers(pool, wanted))
+        this.set(entry, ENDPOINT.joining, true, 'joined: waits for its first good probe');
     }
     return rows;
   }
@@ -168,6 +171,11 @@ export class EndpointRegistry {
   /** Called after each change, in the order of subscription. */
   onChange(listener: (change: EndpointChange) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Whoever comes to a pool that serves is probed first; where all are new, there is nobody to wait behind. */
+  #joinsOthers({ name, health }: PoolConfig, wanted: ReadonlyMap<string, unknown>): boolean {
+    return health.active !== undefined && (this.#pools.get(name)?.some(({ key }) => wanted.has(key)) ?? false);
   }
 
   #refuseTooMany(wanted: readonly string[]): void {

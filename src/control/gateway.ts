@@ -9,6 +9,7 @@ import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts'
 import { formatProblem, isError } from '../config/problem.ts';
 import type { Config, GatewayConfig } from '../config/schema.ts';
 import type { ConfigWatch } from '../config/watch.ts';
+import { scanSources, type SourceDefinitions } from '../discovery/source.ts';
 import { countersOf, scanPlugins } from '../extension.ts';
 import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
 import type { CacheTable } from '../memory/cache-table.ts';
@@ -76,7 +77,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const loaded = await source.load();
     if (loaded.config === undefined) throw new ConfigRefused(loaded.problems);
     const counters = countersOf(await scanPlugins());
-    const starting = new Gateway(options, source, { ...loaded, config: loaded.config }, watch, counters);
+    const found = { counters, sources: await scanSources() };
+    const starting = new Gateway(options, source, { ...loaded, config: loaded.config }, watch, found);
     await starting.start();
     gateway = starting;
   } catch (error) {
@@ -109,7 +111,7 @@ export class Gateway implements AdminView {
     source: ConfigSource,
     loaded: Loaded & { readonly config: Config },
     watch: ConfigWatch,
-    counters: readonly CounterSpec[],
+    { counters, sources }: { readonly counters: readonly CounterSpec[]; readonly sources: SourceDefinitions },
   ) {
     const { clock = systemClock, random = systemRandom, spawn = spawnWorker, overrides = {} } = options;
     this.startedAt = clock.wall();
@@ -122,7 +124,7 @@ export class Gateway implements AdminView {
     this.#tell(loaded);
     const config = this.#overridden(loaded.config);
     const threads = threadCount(config.gateway, this.#log);
-    this.#serving = new Serving(config, { threads, clock, random, log: this.#log, spawn, counters });
+    this.#serving = new Serving(config, { threads, clock, random, log: this.#log, spawn, counters, sources });
     this.counters = counters;
   }
 

@@ -2,6 +2,7 @@
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { ENDPOINT } from '../memory/endpoint-table.ts';
 import type { PoolConfig } from '../config/schema.ts';
+import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
 import type { EndpointStatus, EndpointView, PoolView } from './view.ts';
@@ -12,16 +13,19 @@ export interface PoolViewParts {
   readonly registry: EndpointRegistry;
   readonly table: EndpointTable;
   readonly health: Health;
+  readonly discovery: Discovery;
 }
 
 export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
   const endpoints = (parts.registry.pools.get(pool.name) ?? []).map((endpoint) => viewEndpoint(endpoint, parts));
+  const discovery = parts.discovery.viewOf(pool);
   return {
     name: pool.name,
     balance: typeof pool.balance === 'string' ? pool.balance : pool.balance.hash,
     panic: parts.health.panic.isOn(pool.name),
     panics: parts.health.panic.count(pool.name),
     available: endpoints.filter(isAvailable).length,
+    ...(discovery && { discovery }),
     breaker: parts.health.breakers.ofPool(pool.name),
     endpoints,
   };
@@ -41,6 +45,7 @@ function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewP
     row,
     weight: config.weight,
     backup: config.backup,
+    ...(config.discoveredBy !== undefined && { discoveredBy: config.discoveredBy }),
     status: STATUSES.filter(([, bit]) => (status & bit) !== 0).map(([name]) => name),
     reason: last?.reason ?? '',
     since: last?.since ?? knownSince,

@@ -11,6 +11,7 @@ import { MetricsPage, type Labels } from './metrics-page.ts';
 import { isAvailable } from './pool-view.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
 import { breakers } from './scrape-breakers.ts';
+import { discovery } from './scrape-discovery.ts';
 import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
 
@@ -66,6 +67,7 @@ export function createScrape(view: ScrapeView): Scrape {
   traffic(page, now);
   upstreams(page, now);
   breakers(page, now);
+  discovery(page, view);
   concerns(page, view);
   cache(page, view);
   shadows(page, view);

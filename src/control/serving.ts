@@ -15,8 +15,10 @@ import { CounterTable, type CounterSpec } from '../memory/counter-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
 import { AcmeFollower } from './acme/acme.ts';
 import { purgeJudge, type Purge } from '../cache/purge.ts';
+import type { SourceDefinitions } from '../discovery/source.ts';
 import { CacheFleet } from './cache-fleet.ts';
 import { viewCertificates } from './certificates.ts';
+import { Discovery } from './discovery.ts';
 import { DocumentFollower } from './documents.ts';
 import { answerStoreOptions, redisOptions } from '../store/options.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
@@ -45,6 +47,8 @@ export interface ServingParts {
   readonly spawn: SpawnThread;
   /** What plugins count. */
   readonly counters: readonly CounterSpec[];
+  /** Where pools may find endpoints. */
+  readonly sources: SourceDefinitions;
 }
 
 export class Serving {
@@ -60,6 +64,7 @@ export class Serving {
   readonly #documents: DocumentFollower;
   readonly #consumers: StoredConsumerFollower;
   readonly #acme: AcmeFollower;
+  readonly #discovery: Discovery;
   readonly #supervisor: Supervisor;
   readonly #cacheFleet: CacheFleet | undefined;
   #lastId = 0;
@@ -71,7 +76,7 @@ export class Serving {
   #swapping: Promise<void> = Promise.resolve();
 
   /** @param config the first to serve, from `start` on. */
-  constructor(config: Config, { threads, clock, random, log, spawn, counters }: ServingParts) {
+  constructor(config: Config, { threads, clock, random, log, spawn, counters, sources }: ServingParts) {
     const { maxRoutes } = config.gateway.metrics;
     const table = EndpointTable.allocate(threads);
     const routes = RouteRegistry.rowsFor(maxRoutes);
@@ -109,6 +114,13 @@ export class Serving {
       publish: (pending) => this.#supervisor.tellAll({ kind: 'challenges', pending }),
       install: () => this.#swapAfter(() => this.#install()),
     });
+    this.#discovery = new Discovery({
+      definitions: sources,
+      clock,
+      random,
+      log,
+      install: () => this.#swapAfter(() => this.#install()),
+    });
     const answerStore = answerStoreOptions(config.gateway);
     this.#cacheFleet = answerStore && new CacheFleet(answerStore, { table: this.cacheTable, clock, random, log });
     this.#supervisor = new Supervisor({
@@ -137,7 +149,17 @@ export class Serving {
   }
 
   /** Resolves when every thread listens; rejects when one cannot. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return this.#swapAfter(() => this.#start());
+  }
+
+  async #start(): Promise<void> {
+    await this.#discovery.begin(this.#config);
+    if (this.#discovery.complete(this.#config) !== this.#config) {
+      const { id } = this.#plan;
+      this.#plan = this.#planFor(this.#config, this.#tlsFiles);
+      this.#release(id);
+    }
     // Probes begin while the threads compile, so that the first request already meets some verdicts.
     this.#follow(this.#plan, this.#config);
     // Before anybody is served: those of the store are no strangers.
@@ -150,8 +172,9 @@ export class Serving {
   }
 
   /** Rejects when there are not enough rows, when a thread refuses, or when `mayCommit` no longer holds at the end. */
-  swap(config: Config, mayCommit: () => void): Promise<void> {
-    return this.#swapAfter(async () => {
+  async swap(config: Config, mayCommit: () => void): Promise<void> {
+    await this.#discovery.begin(config);
+    const swapped = this.#swapAfter(async () => {
       const tlsFiles = this.#readTlsFiles(config, this.#tlsFiles);
       const plan = await this.#commitPlan(config, tlsFiles, mayCommit);
       this.#tlsFiles = tlsFiles;
@@ -159,12 +182,14 @@ export class Serving {
       this.#follow(plan, config);
       void this.#acme.follow(config);
     });
+    await swapped.finally(() => this.#discovery.follow(this.#config));
   }
 
-  /** The same configuration, with the certificates that are there now. */
+  /** The same configuration, with the certificates and endpoints that are there now. */
   async #install(): Promise<void> {
     this.#plan = await this.#commitPlan(this.#config, this.#tlsFiles, () => {});
     this.#endpoints.commit(this.#plan.config, this.#plan.endpointRows);
+    this.#health.update(this.#plan.config);
   }
 
   /** One after the other. */
@@ -195,6 +220,7 @@ export class Serving {
   /** @returns how many exchanges were cut at the deadline. */
   async drain(): Promise<number> {
     void this.#acme.close();
+    this.#discovery.close();
     const { delay, timeout } = this.config.gateway.drain;
     return this.#supervisor.drainAll(delay, timeout);
   }
@@ -203,6 +229,7 @@ export class Serving {
   async close(): Promise<void> {
     this.#health.close();
     this.#documents.close();
+    this.#discovery.close();
     this.#consumers.close();
     await this.#acme.close();
     this.#cacheFleet?.close();
@@ -250,7 +277,12 @@ export class Serving {
   }
 
   get pools(): readonly PoolView[] {
-    const parts = { registry: this.#endpoints, table: this.endpointTable, health: this.#health };
+    const parts = {
+      registry: this.#endpoints,
+      table: this.endpointTable,
+      health: this.#health,
+      discovery: this.#discovery,
+    };
     return this.config.pools.map((pool) => viewPool(pool, parts));
   }
 
@@ -291,10 +323,11 @@ export class Serving {
 
   #planFor(config: Config, tlsFiles: readonly (TlsFiles | undefined)[]): GenerationPlan {
     const id = ++this.#lastId;
-    const endpointRows = this.#endpoints.hold(id, config);
+    const complete = this.#discovery.complete(config);
+    const endpointRows = this.#endpoints.hold(id, complete);
     return {
       id,
-      config: { ...config, consumers: [] },
+      config: { ...complete, consumers: [] },
       consumers: shareConsumers(config.consumers),
       endpointRows,
       routeRows: this.#routes.hold(id, config.routes),

@@ -14,7 +14,7 @@ import type { Word } from './cache-fleet.ts';
 /** `starting`: no thread listens yet. `draining`: readiness has failed, what is in flight still finishes. */
 export type GatewayStatus = 'starting' | 'ready' | 'draining';
 
-export type EndpointStatus = 'unhealthy' | 'ejected' | 'draining';
+export type EndpointStatus = 'unhealthy' | 'ejected' | 'draining' | 'joining';
 
 export interface EndpointView {
   readonly url: string;
@@ -22,6 +22,8 @@ export interface EndpointView {
   readonly row: number;
   readonly weight: number;
   readonly backup: boolean;
+  /** What told of it: `dns orders.internal`; absent when it is written. */
+  readonly discoveredBy?: string;
   /** Why it is not healthy enough for traffic; empty when it is. Its breaker may still refuse it. */
   readonly status: readonly EndpointStatus[];
   /** `active: 3/3 connection refused`; empty when it has always been available. */
@@ -66,6 +68,20 @@ export interface BreakerView {
   readonly probes: number;
 }
 
+/** Where a pool finds endpoints. */
+export interface DiscoveryView {
+  /** `dns orders.internal` */
+  readonly source: string;
+  /** That it told of, and that serve. */
+  readonly endpoints: number;
+  /** Why there was no good answer the last time; undefined when there was one. */
+  readonly failure: string | undefined;
+  /** Since it is followed. */
+  readonly failures: number;
+  /** Since its last good answer; undefined when there was none. */
+  readonly ageMs: number | undefined;
+}
+
 export interface StatusChange {
   /** Milliseconds since the epoch. */
   readonly since: number;
@@ -82,6 +98,8 @@ export interface PoolView {
   /** How often the pool went into panic. */
   readonly panics: number;
   readonly available: number;
+  /** Absent where all endpoints are written. */
+  readonly discovery?: DiscoveryView;
   /** Of the pool as a whole; absent: it has none. */
   readonly breaker?: BreakerView | undefined;
   readonly endpoints: readonly EndpointView[];

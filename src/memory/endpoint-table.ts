@@ -15,6 +15,8 @@ export const ENDPOINT = {
   ejected: 2,
   /** Told to take nothing new. */
   draining: 4,
+  /** Has joined others that serve, and has not passed its active check yet. */
+  joining: 8,
 } as const;
 
 /** Cells of one row in the Int32 part. */

@@ -73,7 +73,10 @@ describe('a closed breaker', () => {
 
   it('does not open below the share, whatever the volume', () => {
     const tested = breaker();
-    for (let round = 0; round < 100; round++) send(tested, 3, 'success') + send(tested, 2, 'failure');
+    for (let round = 0; round < 100; round++) {
+      send(tested, 3, 'success');
+      send(tested, 2, 'failure');
+    }
     expect(moves).toEqual([]);
   });
 
@@ -117,7 +120,10 @@ describe('a closed breaker', () => {
   it('opens for all threads at once, and counts what all of them see', () => {
     const [one, other] = [breaker(), breaker({}, 1)];
     const epoch = table.epoch;
-    for (let request = 0; request < 10; request++) send(one, 1, 'failure') + send(other, 1, 'failure');
+    for (let request = 0; request < 10; request++) {
+      send(one, 1, 'failure');
+      send(other, 1, 'failure');
+    }
     expect(states()).toEqual(['open']);
     expect([one.admit(), other.admit()]).toEqual([REFUSED, REFUSED]);
     expect(table.epoch).toBeGreaterThan(epoch);

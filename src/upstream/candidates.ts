@@ -1,11 +1,21 @@
 /** Who of a pool may be picked. The data threads choose by it, and the control plane and `aya explain` tell by it. */
 import type { PanicConfig } from '../config/schema.ts';
+import { ENDPOINT } from '../memory/endpoint-table.ts';
 
 export interface Choice<Member> {
   readonly candidates: readonly Member[];
   /** Those that would be too, were their breakers closed: they are given probes. */
   readonly broken: readonly Member[];
 }
+
+/** Without those that have not passed a check yet, while there are others: neither do they serve, nor are they missed. */
+export function settled<Member>(members: readonly Member[], isJoining: (member: Member) => boolean): readonly Member[] {
+  const others = members.filter((member) => !isJoining(member));
+  return others.length === 0 ? members : others;
+}
+
+/** By the status of one that is `settled`. */
+export const isAvailable = (status: number): boolean => (status & ~ENDPOINT.joining) === 0;
 
 /**
  * Health first: the available ones; when too few are to trust the verdicts, all of them (panic); backups only when no other

@@ -5,11 +5,11 @@
 import type { Random } from '../clock.ts';
 import type { PanicConfig, PassiveHealthConfig, PoolConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
-import type { EndpointTable } from '../memory/endpoint-table.ts';
+import { ENDPOINT, type EndpointTable } from '../memory/endpoint-table.ts';
 import type { Verdict } from '../memory/sample-table.ts';
 import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
-import { chooseCandidates } from './candidates.ts';
+import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
@@ -135,11 +135,12 @@ export class Pool {
 
   #refresh(): void {
     this.#epoch = this.#table.epoch;
+    const members = settled(this.endpoints, ({ row }) => (this.#table.status(row) & ENDPOINT.joining) !== 0);
     const { candidates, broken } = chooseCandidates(
-      this.endpoints,
+      members,
       this.#panic,
-      (endpoint) => this.#table.status(endpoint.row) === 0,
-      (endpoint) => endpoint.breaker?.isClosed !== false,
+      ({ row }) => isAvailable(this.#table.status(row)),
+      ({ breaker }) => breaker?.isClosed !== false,
     );
     this.#candidates = candidates;
     this.#broken = broken;

@@ -43,11 +43,19 @@ export interface Upstream {
 
 export type Answer = (request: IncomingMessage, response: ServerResponse, upstream: Upstream) => void;
 
+/** Where it listens: several instances of one name differ in their addresses. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+const ANYWHERE: Place = { host: '127.0.0.1', port: 0 };
+
 /** Serves until the test, or the hook, that called it is over. */
-export async function startUpstream(name: string, answer: Answer = echo): Promise<Upstream> {
+export async function startUpstream(name: string, answer: Answer = echo, at: Place = ANYWHERE): Promise<Upstream> {
   const server = createServer({ maxHeaderSize: 128 * 1024, requestTimeout: 0, keepAliveTimeout: 30_000 });
   server.maxHeadersCount = 0;
-  const upstream = await hold(name, server);
+  const upstream = await hold(name, server, at);
   server.on('request', (request, response) => {
     upstream.requests += 1;
     response.once('close', () => {
@@ -115,13 +123,13 @@ export const byPath =
 /** A port of this machine on which nothing listens. */
 export async function closedPort(): Promise<number> {
   const server = createServer();
-  const port = await listen(server, 0);
+  const port = await listen(server, ANYWHERE);
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
 
 /** Keeps count of a server's connections, and can kill and revive it. */
-export async function hold(name: string, server: Server): Promise<Upstream> {
+export async function hold(name: string, server: Server, at: Place = ANYWHERE): Promise<Upstream> {
   const sockets = new Set<Socket>();
   let connections = 0;
   server.on('connection', (socket: Socket) => {
@@ -131,7 +139,7 @@ export async function hold(name: string, server: Server): Promise<Upstream> {
     socket.on('error', ignore);
     socket.once('close', () => sockets.delete(socket));
   });
-  const port = await listen(server, 0);
+  const port = await listen(server, at);
   const kill = async () => {
     if (!server.listening) return;
     const closed = new Promise((resolve) => server.close(resolve));
@@ -142,7 +150,7 @@ export async function hold(name: string, server: Server): Promise<Upstream> {
   const upstream: Upstream = {
     name,
     port,
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${at.host}:${port}`,
     seen: [],
     requests: 0,
     aborted: 0,
@@ -159,7 +167,7 @@ export async function hold(name: string, server: Server): Promise<Upstream> {
     },
     kill,
     async revive() {
-      await listen(server, port);
+      await listen(server, { host: at.host, port });
     },
   };
   return upstream;
@@ -180,10 +188,10 @@ function record(upstream: Upstream, request: IncomingMessage, body: Buffer): voi
   upstream.seen.push({ method, target, fields, body, trailers, connection: connectionNumber(socket) });
 }
 
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, { host, port }: Place): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => {
+    server.listen(port, host, () => {
       server.off('error', reject);
       resolve((server.address() as AddressInfo).port);
     });

@@ -14,7 +14,7 @@ import type { ManagedCertificateView } from '../view.ts';
 import { isLive, readChallenges, writeChallenges, type Challenges } from './challenges.ts';
 import type { Issued } from './issued.ts';
 import { certificateName, ManagedCertificate } from './managed-certificate.ts';
-import { pause } from './pause.ts';
+import { pause } from '../../pause.ts';
 
 const POLL_MS = 1_000;
 /** Until all threads of this gateway have heard, and until all gateways of a fleet have asked the store. */

@@ -6,7 +6,7 @@ import type { AcmeConfig } from '../../config/acme-schema.ts';
 import { certificateRequest, newKey } from './certificate-request.ts';
 import { isToken } from './challenges.ts';
 import { readIssued, type Issued } from './issued.ts';
-import { pause } from './pause.ts';
+import { pause } from '../../pause.ts';
 import { AcmeSession, asProblem, jsonOf, secondsOf } from './session.ts';
 import { Transport, type Reply } from './transport.ts';
 

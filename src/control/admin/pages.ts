@@ -1,6 +1,6 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
 import { VERSION } from '../../version.ts';
-import type { AdminView, BreakerView, EndpointView, PoolView } from '../view.ts';
+import type { AdminView, BreakerView, DiscoveryView, EndpointView, PoolView } from '../view.ts';
 
 export function statusPage(view: AdminView): object {
   return {
@@ -31,7 +31,7 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({ name, balance, panic, panics, available, breaker, endpoints }: PoolView): object {
+function poolOf({ name, balance, panic, panics, available, discovery, breaker, endpoints }: PoolView): object {
   return {
     name,
     balance,
@@ -39,13 +39,18 @@ function poolOf({ name, balance, panic, panics, available, breaker, endpoints }:
     of: endpoints.length,
     panic,
     panics,
+    ...(discovery && { discovery: discoveryOf(discovery) }),
     ...(breaker && { breaker: breakerOf(breaker) }),
     endpoints: endpoints.map(endpointOf),
   };
 }
 
+function discoveryOf({ source, endpoints, failure, failures, ageMs }: DiscoveryView): object {
+  return { source, endpoints, failure, failures, ageSeconds: ageMs === undefined ? null : Math.round(ageMs / 1000) };
+}
+
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
-  const { weight, backup, failures, ejections, ejectionsBy, breaker, history } = rest;
+  const { weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, history } = rest;
   return {
     url,
     state: stateOf(status, breaker),
@@ -55,6 +60,7 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     averageMs: Math.round(averageMs * 100) / 100,
     weight,
     backup,
+    discoveredBy,
     failures,
     ejections,
     ejectionsBy,

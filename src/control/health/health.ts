@@ -60,12 +60,13 @@ const EVENTS: Readonly<Record<number, readonly [on: string, off: string]>> = {
   [ENDPOINT.unhealthy]: ['endpoint_unhealthy', 'endpoint_healthy'],
   [ENDPOINT.ejected]: ['endpoint_ejected', 'endpoint_returned'],
   [ENDPOINT.draining]: ['endpoint_draining', 'endpoint_undrained'],
+  [ENDPOINT.joining]: ['endpoint_joining', 'endpoint_joined'],
 };
 
 function announce({ endpoint, bit, on, reason }: EndpointChange, log: ControlLog): void {
   const [whenOn, whenOff] = EVENTS[bit]!;
   const fields = { event: on ? whenOn : whenOff, pool: endpoint.pool.name, endpoint: endpoint.url, reason };
   const message = `${fields.event.replace('_', ' ')}: ${endpoint.url}`;
-  if (on) log.warn(fields, message);
+  if (on && bit !== ENDPOINT.joining) log.warn(fields, message);
   else log.info(fields, message);
 }

@@ -69,7 +69,9 @@ export class HealthMonitor {
 
   /** Without a check there is nobody left who could prove it good again. */
   #forgetVerdict(endpoint: RegisteredEndpoint): void {
-    this.#parts.registry.set(endpoint, ENDPOINT.unhealthy, false, 'active: no longer checked');
+    for (const bit of [ENDPOINT.unhealthy, ENDPOINT.joining]) {
+      this.#parts.registry.set(endpoint, bit, false, 'active: no longer checked');
+    }
   }
 
   #stopAllBut(watches: ReadonlyMap<RegisteredEndpoint, Watch>, checkers: ReadonlyMap<string, HealthChecker>): void {

@@ -3,7 +3,8 @@
  * threads find that out by themselves, from the same table by the same rule; here it is only noticed, said and counted.
  */
 import type { PoolConfig } from '../../config/schema.ts';
-import { isPanic } from '../../upstream/candidates.ts';
+import { ENDPOINT } from '../../memory/endpoint-table.ts';
+import { isAvailable as isFree, isPanic, settled } from '../../upstream/candidates.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
 import type { ControlLog } from '../log.ts';
 
@@ -41,11 +42,12 @@ export class PanicWatch {
   #look(pool: PoolConfig, members: readonly RegisteredEndpoint[]): void {
     const state = this.#states.get(pool.name);
     if (state === undefined) return;
-    const isAvailable = (member: RegisteredEndpoint) => this.#registry.status(member) === 0;
-    const primary = members.filter((member) => !member.config.backup);
+    const isAvailable = (member: RegisteredEndpoint) => isFree(this.#registry.status(member));
+    const present = settled(members, (member) => this.#registry.has(member, ENDPOINT.joining));
+    const primary = present.filter((member) => !member.config.backup);
     const available = primary.filter(isAvailable).length;
     // With every other endpoint gone, available backups serve and nothing is spread.
-    const backupsServe = available === 0 && members.some((member) => member.config.backup && isAvailable(member));
+    const backupsServe = available === 0 && present.some((member) => member.config.backup && isAvailable(member));
     const isOn = isPanic(available, primary.length, pool.health.panic) && !backupsServe;
     if (isOn === state.isOn) return;
     state.isOn = isOn;

@@ -1,6 +1,6 @@
 /**
  * The watch over one endpoint by one check: probes it again and again and keeps its `unhealthy` bit. An endpoint counts
- * as available until probes say otherwise, and the very first good probe is believed at once; after that it takes
+ * as available until probes say otherwise, unless it joins others that serve (`joining`), and the very first good probe is believed at once; after that it takes
  * several in a row to change the verdict, and while they come in the probes come faster.
  */
 import type { Clock, Random, Timer } from '../../clock.ts';
@@ -54,6 +54,7 @@ export class Probe {
     const result = await this.#ask();
     if (this.#stopped) return;
     this.#judge(result);
+    this.#admit(result);
     this.#followRecovery(result.ok);
     const tookMs = this.#parts.clock.now() - startedAt;
     this.#timer = this.#parts.clock.after(Math.max(0, this.#nextDelayMs() - tookMs), () => void this.#run());
@@ -90,6 +91,13 @@ export class Probe {
     if (this.#contradictions < needed) return;
     registry.set(endpoint, ENDPOINT.unhealthy, !ok, `active: ${this.#contradictions}/${needed} ${reason}`);
     this.#contradictions = 0;
+  }
+
+  /** Of one that joins: not while it is still unhealthy, so that it is not missed before it was ever there. */
+  #admit({ ok, reason }: CheckResult): void {
+    const { endpoint, registry } = this.#parts;
+    if (ok && !registry.has(endpoint, ENDPOINT.unhealthy))
+      registry.set(endpoint, ENDPOINT.joining, false, `active: joins with ${reason}`);
   }
 
   #followRecovery(ok: boolean): void {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts';
+import type { Clock } from './clock.ts';
 
 /** @throws what the signal says, as soon as it says it. */
 export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
