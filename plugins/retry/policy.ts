@@ -2,6 +2,7 @@
 import type { Random } from '../../src/clock.ts';
 import type { ErrorType, GatewayError } from '../../src/errors.ts';
 import { codeOf } from '../../src/grpc/status.ts';
+import { isIdempotent } from '../../src/idempotent.ts';
 import type { RetryConfig, RetryWord } from './schema.ts';
 
 type Trouble = 'connect' | 'reset' | 'timeout';
@@ -27,16 +28,6 @@ const GRPC_WORDS: readonly (readonly [word: RetryWord, code: number])[] = [
   ['grpc-resource-exhausted', codeOf('RESOURCE_EXHAUSTED')],
   ['grpc-unavailable', codeOf('UNAVAILABLE')],
 ];
-
-/** RFC 9110 §9.2.2: safe methods, PUT and DELETE. Further ones are from WebDAV's registry and the QUERY draft. */
-const IDEMPOTENT: ReadonlySet<string> = new Set([
-  ...['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY', 'PROPFIND', 'REPORT', 'SEARCH'],
-  ...['PUT', 'DELETE'],
-]);
-
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method);
-}
 
 export class RetryPolicy {
   readonly attempts: number;

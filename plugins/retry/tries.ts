@@ -5,8 +5,9 @@
 import type { Clock, Timer } from '../../src/clock.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../../src/data/dispatch.ts';
 import { GatewayError } from '../../src/errors.ts';
+import { isIdempotent } from '../../src/idempotent.ts';
 import { isKeepable, isReplayable, KeptBody } from './body.ts';
-import { isIdempotent, type RetryPolicy } from './policy.ts';
+import type { RetryPolicy } from './policy.ts';
 import { StreamedCall } from './replay.ts';
 
 /**

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { AnyPlugin } from '../extension.ts';
+import { checkZones } from './check-failover.ts';
 import { checkLimits } from './check-limits.ts';
 import { crossCheckConsumers } from './check-consumers.ts';
 import { checkRateLimits } from './check-rate-limits.ts';
@@ -181,6 +182,8 @@ function interpret(dir: string, versions: readonly Versions[], language: Languag
   const routes = files.flatMap((file) => file.routes);
   problems.push(...checkAgainstGateway(routes, gateway.meaning.config, language.plugins));
   problems.push(...checkLimits(routes, gateway.meaning.config.listen));
+  const pools = files.flatMap((file) => file.pools);
+  problems.push(...checkZones(pools, gateway.meaning.config));
   const consumers = [...gateway.meaning.consumers, ...callers.flatMap(({ meaning }) => meaning ?? [])];
   const routeNames = new Set(routes.map(({ config }) => config.name));
   problems.push(...crossCheckConsumers(consumers, gateway.meaning.config.groups, gatewayDocument, routeNames));

@@ -1,19 +1,26 @@
 /** What `/pools`, the metrics and `aya explain` show of each endpoint: put together from the registry and the tables. */
+import type { Clock } from '../clock.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { ENDPOINT } from '../memory/endpoint-table.ts';
 import type { PoolConfig } from '../config/schema.ts';
+import { BACKUP, chooseCandidates, choiceRules } from '../upstream/candidates.ts';
+import { warmthAt } from '../upstream/slow-start.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
-import type { EndpointStatus, EndpointView, PoolView } from './view.ts';
+import type { EndpointStatus, EndpointView, PoolView, TierView } from './view.ts';
 
-const STATUSES = Object.entries(ENDPOINT) as [EndpointStatus, number][];
+/** All but what only says how one of them is meant. */
+const STATUSES = Object.entries(ENDPOINT).filter(([name]) => name !== 'keepsSessions') as [EndpointStatus, number][];
 
 export interface PoolViewParts {
   readonly registry: EndpointRegistry;
   readonly table: EndpointTable;
   readonly health: Health;
   readonly discovery: Discovery;
+  readonly clock: Clock;
+  /** The gateway's own. */
+  readonly zone: string | undefined;
 }
 
 export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
@@ -21,6 +28,7 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
   const discovery = parts.discovery.viewOf(pool);
   return {
     name: pool.name,
+    tiers: tiersOf(pool, endpoints, parts),
     balance: typeof pool.balance === 'string' ? pool.balance : pool.balance.hash,
     panic: parts.health.panic.isOn(pool.name),
     panics: parts.health.panic.count(pool.name),
@@ -36,7 +44,30 @@ export function isAvailable({ status, breaker }: Pick<EndpointView, 'status' | '
   return status.length === 0 && (breaker === undefined || breaker.state === 'closed');
 }
 
-function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewParts): EndpointView {
+/** By the rule that the data threads choose by. */
+function tiersOf(pool: PoolConfig, endpoints: readonly EndpointView[], { table, zone }: PoolViewParts): TierView[] {
+  const { tiers } = chooseCandidates(endpoints, choiceRules(pool, zone), ({ row, breaker, slowStart }) => ({
+    status: table.status(row),
+    isClosed: breaker === undefined || breaker.state === 'closed',
+    warmth: slowStart?.share ?? 1,
+  }));
+  return tiers.map(({ priority, members: _, ...tier }) => ({
+    ...tier,
+    priority: priority === BACKUP ? 'backup' : priority,
+  }));
+}
+
+function slowStartOf({ pool, row }: RegisteredEndpoint, { table, clock }: PoolViewParts): EndpointView['slowStart'] {
+  const { slowStart } = pool;
+  if (slowStart === undefined) return undefined;
+  const now = clock.now();
+  const startedAt = table.startedAt(row);
+  const share = warmthAt(slowStart, startedAt, now);
+  return share < 1 ? { share, leftMs: startedAt + slowStart.for - now } : undefined;
+}
+
+function viewEndpoint(endpoint: RegisteredEndpoint, parts: PoolViewParts): EndpointView {
+  const { table, health } = parts;
   const { row, url, config, history, knownSince } = endpoint;
   const status = table.status(row);
   const last = history.at(-1);
@@ -44,7 +75,11 @@ function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewP
     url,
     row,
     weight: config.weight,
+    priority: config.priority,
     backup: config.backup,
+    zone: config.zone,
+    slowStart: slowStartOf(endpoint, parts),
+    keepsSessions: (status & ENDPOINT.draining) === 0 ? undefined : (status & ENDPOINT.keepsSessions) !== 0,
     ...(config.discoveredBy !== undefined && { discoveredBy: config.discoveredBy }),
     status: STATUSES.filter(([, bit]) => (status & bit) !== 0).map(([name]) => name),
     reason: last?.reason ?? '',

@@ -12,6 +12,7 @@ import { isAvailable } from './pool-view.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
 import { breakers } from './scrape-breakers.ts';
 import { discovery } from './scrape-discovery.ts';
+import { failover } from './scrape-failover.ts';
 import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
 
@@ -67,6 +68,7 @@ export function createScrape(view: ScrapeView): Scrape {
   traffic(page, now);
   upstreams(page, now);
   breakers(page, now);
+  failover(page, now);
   discovery(page, view);
   concerns(page, view);
   cache(page, view);
@@ -261,12 +263,6 @@ function upstreams(page: MetricsPage, now: () => Moment): void {
   );
   page.counter('aya_ejections_total', 'Times that real traffic had an endpoint ejected.', ENDPOINT, (add) => {
     for (const { labels, view } of now().endpoints) add(labels, view.ejections);
-  });
-  page.gauge('aya_pool_panic', '1 while too few endpoints are available to trust the verdicts.', ['pool'], (add) => {
-    for (const { label, view } of now().pools) add({ pool: label }, view.panic ? 1 : 0);
-  });
-  page.counter('aya_pool_panics_total', 'Times that a pool went into panic.', ['pool'], (add) => {
-    for (const { label, view } of now().pools) add({ pool: label }, view.panics);
   });
 }
 

@@ -21,6 +21,7 @@ import { viewCertificates } from './certificates.ts';
 import { Discovery } from './discovery.ts';
 import { DocumentFollower } from './documents.ts';
 import { answerStoreOptions, redisOptions } from '../store/options.ts';
+import { Drains } from './drains.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
 import { Health } from './health/health.ts';
 import type { ControlLog } from './log.ts';
@@ -57,6 +58,7 @@ export class Serving {
   readonly counterTable: CounterTable;
   readonly limitTables: LimitTables;
   readonly cacheTable: CacheTable;
+  readonly drains: Drains;
   readonly #clock: Clock;
   readonly #endpoints: EndpointRegistry;
   readonly #routes: RouteRegistry;
@@ -94,6 +96,12 @@ export class Serving {
       counterTable.resetRoute(row);
     });
     this.#health = new Health({ registry: this.#endpoints, table, clock, random, log });
+    this.drains = new Drains({
+      registry: this.#endpoints,
+      table,
+      clock,
+      leave: (row) => this.#supervisor.tellAll({ kind: 'leave', row }),
+    });
     this.#documents = new DocumentFollower({
       clock,
       random,
@@ -228,6 +236,7 @@ export class Serving {
   /** Ends all threads at once. */
   async close(): Promise<void> {
     this.#health.close();
+    this.drains.close();
     this.#documents.close();
     this.#discovery.close();
     this.#consumers.close();
@@ -282,6 +291,8 @@ export class Serving {
       table: this.endpointTable,
       health: this.#health,
       discovery: this.#discovery,
+      clock: this.#clock,
+      zone: this.config.gateway.zone,
     };
     return this.config.pools.map((pool) => viewPool(pool, parts));
   }

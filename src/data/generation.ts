@@ -14,6 +14,7 @@ import { Breaker, hasBreaker } from '../upstream/breaker.ts';
 import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
+import type { Seat } from '../upstream/tiers.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
@@ -162,10 +163,12 @@ function buildPools(
         held.push([config, endpoint]);
         return { ...endpoint, row, connections, breaker: breakerOf('endpoint', config, row, context) };
       });
-      const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
+      const createTier = () => createBalancer<Seat<Endpoint>>(balancers, config.balance, { table, clock, random });
       const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
       const budget = new RetryBudget(clock);
-      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker })];
+      const { zone } = plan.config.gateway;
+      const shared = { table, clock, random, budget, zone };
+      return [config.name, new Pool({ ...shared, config, endpoints, createBalancer: createTier, breaker })];
     }),
   );
 }

@@ -31,12 +31,13 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({ name, balance, panic, panics, available, discovery, breaker, endpoints }: PoolView): object {
+function poolOf({ name, balance, tiers, panic, panics, available, discovery, breaker, endpoints }: PoolView): object {
   return {
     name,
     balance,
     available,
     of: endpoints.length,
+    tiers: tiers.map((tier) => ({ ...tier, share: rounded(tier.share) })),
     panic,
     panics,
     ...(discovery && { discovery: discoveryOf(discovery) }),
@@ -50,7 +51,8 @@ function discoveryOf({ source, endpoints, failure, failures, ageMs }: DiscoveryV
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
-  const { weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, history } = rest;
+  const { weight, priority, backup, zone, slowStart, keepsSessions } = rest;
+  const { discoveredBy, failures, ejections, ejectionsBy, breaker, history } = rest;
   return {
     url,
     state: stateOf(status, breaker),
@@ -59,7 +61,13 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     inFlight,
     averageMs: Math.round(averageMs * 100) / 100,
     weight,
+    priority,
     backup,
+    zone,
+    ...(slowStart && {
+      slowStart: { share: rounded(slowStart.share), leftSeconds: Math.ceil(slowStart.leftMs / 1000) },
+    }),
+    keepsSessions,
     discoveredBy,
     failures,
     ejections,
@@ -86,5 +94,8 @@ export function routesPage(view: AdminView): object {
     routes: view.routes().map(({ name, source, row }) => ({ name, source, requests: metricTable.route(row).requests })),
   };
 }
+
+/** Shares, to a thousandth. */
+const rounded = (share: number) => Math.round(share * 1000) / 1000;
 
 const time = (wallMs: number) => new Date(wallMs).toISOString();
