@@ -124,7 +124,7 @@ const BROKEN: readonly Broken[] = [
   {
     what: 'a key in another style',
     text: pool('▸load_balance: random'),
-    says: "unknown key 'load_balance' — known here: endpoints, discover, balance, health, breaker, http2, connections, limits, tls",
+    says: "unknown key 'load_balance' — known here: endpoints, discover, balance, overprovisioning, zones, slowStart, fallback, health, breaker, http2, connections, limits, tls",
   },
   {
     what: 'an unknown key at the top',
@@ -512,7 +512,7 @@ const BROKEN: readonly Broken[] = [
     what: 'defaults with a pool',
     file: 'gateway.yaml',
     text: 'defaults: { ▸pool: a }\n',
-    says: "unknown key 'pool' — known here: timeout, limits, websocket, auth, authorize, cache, clientCache, compress, cors, csrf, headers, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
+    says: "unknown key 'pool' — known here: timeout, limits, websocket, auth, authorize, cache, clientCache, compress, cors, csrf, fallback, headers, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
   },
 ];
 

@@ -53,7 +53,7 @@ function instancesOf(document: Document): Instance[] {
     const { protocol, hostname, port } = new URL(url);
     const scheme = protocol === 'https:' ? 'https' : 'http';
     const where = { ...(port !== '' && { port: Number(port) }), ...(zone !== undefined && { zone }) };
-    return { host: hostname, scheme, ...where, weight, backup, priority };
+    return { host: hostname, scheme, ...where, weight, backup, ...(priority > 0 && { priority }) };
   });
 }
 
