@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../test/support/fake-clock.ts';
+import { seededRandom } from '../clock.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { LATENCY_DECAY_MS, LatencyAverages } from './latency.ts';
 
@@ -22,12 +23,40 @@ describe('latency averages', () => {
     expect(table.averageMs(0)).toBe(0);
   });
 
-  it('jump up at once and come down by age', () => {
+  it('follow a slow answer within a second, and a fast one within ten', () => {
     const { clock, record } = averages();
     record(10);
-    expect(record(500)).toBe(500);
+    clock.advance(1_000);
+    const risen = record(500);
+    expect(risen).toBeCloseTo(500 - 490 / Math.E);
     clock.advance(LATENCY_DECAY_MS);
-    expect(record(10)).toBeCloseTo(10 + 490 / Math.E);
+    expect(record(10)).toBeCloseTo(10 + (risen - 10) / Math.E);
+  });
+
+  it('believe the first slow answer after a quiet time', () => {
+    const { clock, record } = averages();
+    record(10);
+    clock.advance(30_000);
+    expect(record(500)).toBeCloseTo(500, 0);
+  });
+
+  it('jump up at once when the endpoint fails', () => {
+    const { record } = averages();
+    record(10);
+    expect(record(20, true)).toBe(1_000);
+  });
+
+  it('of a busy endpoint with a long tail stay far below those of an idle one that is ten times slower', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const random = seededRandom(seed);
+      const { clock, record } = averages();
+      let sum = 0;
+      for (let answers = 0; answers < 5_000; answers++) {
+        clock.advance(20);
+        sum += record(-Math.log(1 - random()) * 50);
+      }
+      expect(sum / 5_000).toBeLessThan(150);
+    }
   });
 
   it('move little by many answers in a short time', () => {
