@@ -14,8 +14,10 @@ export interface Scenario {
   readonly patienceMs?: number;
   readonly pool?: object;
   readonly route?: object;
-  /** While it lasts, tries are counted against requests; after `recoversFrom` it should pass. */
-  readonly trouble?: { readonly from: number; readonly to: number; readonly recoversFrom: number };
+  /** While it lasts, tries are counted against requests; from `recoversFrom` on it should pass. */
+  readonly trouble?: { readonly from: number; readonly to: number; readonly recoversFrom?: number };
+  /** However it is balanced, every GET can be served. */
+  readonly servesAll?: boolean;
   readonly play?: (stage: Stage) => void;
 }
 
@@ -39,6 +41,7 @@ export const SCENARIOS: readonly Scenario[] = [
     servers: five(),
     perSecond: 240,
     seconds: 60,
+    servesAll: true,
   },
   {
     name: 'one-slow',
@@ -124,7 +127,8 @@ export const SCENARIOS: readonly Scenario[] = [
     perSecond: 200,
     seconds: 60,
     pool: { health: { active: { path: '/healthz', interval: '1s', timeout: '500ms' } } },
-    trouble: { from: 0.1, to: 0.9, recoversFrom: 0.9 },
+    trouble: { from: 0.1, to: 0.9 },
+    servesAll: true,
     play: ({ servers, at }) => {
       servers.forEach((server, number) => {
         const from = 0.1 + 0.16 * number;
@@ -144,6 +148,7 @@ export const SCENARIOS: readonly Scenario[] = [
     perSecond: 60,
     seconds: 60,
     trouble: { from: 1 / 3, to: 2 / 3, recoversFrom: 1 / 3 },
+    servesAll: true,
     play: ({ servers, at }) => {
       at(1 / 3, () => servers[1]!.crash());
       at(2 / 3, () => (servers[1]!.state = 'up'));
@@ -156,6 +161,7 @@ export const SCENARIOS: readonly Scenario[] = [
     perSecond: 2,
     seconds: 600,
     trouble: FOR_ALL,
+    servesAll: true,
     play: ({ servers }) => {
       servers[4]!.slowness = 10;
     },

@@ -37,7 +37,15 @@ import { attemptDispatch } from '../../src/upstream/attempt.ts';
 import type { BalancerDefinition } from '../../src/upstream/endpoint.ts';
 import type { EndpointStore } from '../../src/upstream/endpoint-store.ts';
 import { LatencyAverages } from '../../src/upstream/latency.ts';
-import { addressOf, CONNECTION, destinationOf, headOf, messageOf, VirtualAnswer, type Visit } from './virtual-client.ts';
+import {
+  addressOf,
+  CONNECTION,
+  destinationOf,
+  headOf,
+  messageOf,
+  VirtualAnswer,
+  type Visit,
+} from './virtual-client.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 import { VirtualConnections } from './virtual-connections.ts';
 import type { VirtualServer } from './virtual-server.ts';
