@@ -14,8 +14,8 @@ export interface Scenario {
   readonly patienceMs?: number;
   readonly pool?: object;
   readonly route?: object;
-  /** While it lasts, tries are counted against requests; from `recoversFrom` on it should pass. */
-  readonly trouble?: { readonly from: number; readonly to: number; readonly recoversFrom?: number };
+  /** When there could be an end to its trouble, and until when that is looked for. */
+  readonly recovers?: { readonly from: number; readonly until: number };
   /** However it is balanced, every GET can be served. */
   readonly servesAll?: boolean;
   readonly play?: (stage: Stage) => void;
@@ -32,7 +32,7 @@ export interface Stage {
 /** 80 requests a second; five of them 400. */
 const ORDINARY: ServerSpec = { workers: 4, meanMs: 50 };
 const five = (spec: ServerSpec = ORDINARY): ServerSpec[] => Array.from({ length: 5 }, () => spec);
-const FOR_ALL = { from: 0, to: 1, recoversFrom: 0 };
+const FROM_THE_START = { from: 0, until: 1 };
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -49,7 +49,7 @@ export const SCENARIOS: readonly Scenario[] = [
     servers: five(),
     perSecond: 192,
     seconds: 60,
-    trouble: FOR_ALL,
+    recovers: FROM_THE_START,
     play: ({ servers }) => {
       servers[4]!.slowness = 10;
     },
@@ -60,7 +60,7 @@ export const SCENARIOS: readonly Scenario[] = [
     servers: five(),
     perSecond: 240,
     seconds: 60,
-    trouble: { from: 0.25, to: 0.75, recoversFrom: 0.25 },
+    recovers: { from: 0.25, until: 0.75 },
     play: ({ servers, at }) => {
       at(0.25, () => (servers[4]!.failure = { status: 500, share: 1, afterMs: 1 }));
       at(0.75, () => (servers[4]!.failure = undefined));
@@ -73,7 +73,7 @@ export const SCENARIOS: readonly Scenario[] = [
     perSecond: 240,
     seconds: 60,
     pool: { health: { passive: { successRate: {} } } },
-    trouble: { from: 0.25, to: 0.75, recoversFrom: 0.25 },
+    recovers: { from: 0.25, until: 0.75 },
     play: ({ servers, at }) => {
       at(0.25, () => (servers[4]!.failure = { status: 500, share: 0.3, afterMs: 1 }));
       at(0.75, () => (servers[4]!.failure = undefined));
@@ -87,7 +87,7 @@ export const SCENARIOS: readonly Scenario[] = [
     seconds: 60,
     patienceMs: 5_000,
     route: { retry: { on: ['connect', 'reset', 503] } },
-    trouble: { from: 1 / 3, to: 2 / 3, recoversFrom: 2 / 3 },
+    recovers: { from: 2 / 3, until: 1 },
     play: ({ servers, at }) => {
       at(1 / 3, () => servers.forEach((server) => (server.slowness = 3)));
       at(2 / 3, () => servers.forEach((server) => (server.slowness = 1)));
@@ -100,7 +100,7 @@ export const SCENARIOS: readonly Scenario[] = [
     perSecond: 240,
     seconds: 60,
     route: { retry: { on: ['connect', 'reset', 503] } },
-    trouble: { from: 0.4, to: 0.6, recoversFrom: 0.6 },
+    recovers: { from: 0.6, until: 1 },
     play: ({ servers, at }) => {
       at(0.4, () => servers.forEach((server) => (server.failure = { status: 503, share: 1, afterMs: 1 })));
       at(0.6, () => servers.forEach((server) => (server.failure = undefined)));
@@ -114,7 +114,7 @@ export const SCENARIOS: readonly Scenario[] = [
     seconds: 60,
     patienceMs: 5_000,
     route: { rateLimit: { max: 360, per: '1s', by: 'route', burst: 36 } },
-    trouble: { from: 0.4, to: 0.6, recoversFrom: 0.6 },
+    recovers: { from: 0.6, until: 1 },
     play: (stage) => {
       stage.at(0.4, () => (stage.rate = 4));
       stage.at(0.6, () => (stage.rate = 1));
@@ -127,7 +127,6 @@ export const SCENARIOS: readonly Scenario[] = [
     perSecond: 200,
     seconds: 60,
     pool: { health: { active: { path: '/healthz', interval: '1s', timeout: '500ms' } } },
-    trouble: { from: 0.1, to: 0.9 },
     servesAll: true,
     play: ({ servers, at }) => {
       servers.forEach((server, number) => {
@@ -147,7 +146,7 @@ export const SCENARIOS: readonly Scenario[] = [
     servers: [ORDINARY, ORDINARY],
     perSecond: 60,
     seconds: 60,
-    trouble: { from: 1 / 3, to: 2 / 3, recoversFrom: 1 / 3 },
+    recovers: { from: 1 / 3, until: 2 / 3 },
     servesAll: true,
     play: ({ servers, at }) => {
       at(1 / 3, () => servers[1]!.crash());
@@ -160,7 +159,7 @@ export const SCENARIOS: readonly Scenario[] = [
     servers: five(),
     perSecond: 2,
     seconds: 600,
-    trouble: FOR_ALL,
+    recovers: FROM_THE_START,
     servesAll: true,
     play: ({ servers }) => {
       servers[4]!.slowness = 10;

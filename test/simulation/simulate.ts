@@ -46,16 +46,17 @@ export interface Run {
   readonly ended: readonly Ended[];
   /** Requests that reached each server. */
   readonly received: readonly number[];
-  /** While there was trouble, or over all of the run. */
-  readonly inTrouble: { readonly asked: number; readonly received: number };
+  /** At the end of each second: what clients had sent, and what servers had got. */
+  readonly seconds: readonly { readonly asked: number; readonly received: number }[];
   /** What must be nothing when all is over. */
   readonly left: { readonly open: number; readonly inFlight: number; readonly held: number; readonly timers: number };
 }
 
 const CLIENTS = 1_000;
 const THREADS = 2;
-/** For requests that are still open when no more come: longer than any of them may last. */
-const AFTERWARDS_MS = 60_000;
+/** No request may last longer. */
+const LONGEST_MS = 60_000;
+const STEP_MS = 1_000;
 
 export async function simulate(setting: Setting): Promise<Run> {
   return new Simulation(setting).run();
@@ -108,9 +109,13 @@ class Simulation {
       networkRandom: this.#chance('network'),
     });
     scenario.play?.(this.#stage);
-    const inTrouble = await this.#live();
-    this.#gateway.close();
-    await this.#clock.runUntil(this.#lengthMs + AFTERWARDS_MS);
+    const seconds: { asked: number; received: number }[] = [];
+    const count = () => void seconds.push({ asked: this.#asked, received: this.#received });
+    const counting = this.#clock.every(1_000, count);
+    this.#awaitNext();
+    await this.#clock.runUntil(this.#lengthMs);
+    counting.cancel();
+    await this.#runOut();
     const { open, inFlight, held } = this.#gateway;
     return {
       setting: this.#setting,
@@ -118,21 +123,20 @@ class Simulation {
       asked: this.#asked,
       ended: this.#ended,
       received: this.#servers.map(({ received }) => received),
-      inTrouble,
+      seconds,
       left: { open, inFlight, held, timers: this.#clock.pending },
     };
   }
 
-  /** From the first client to the last. @returns what was asked and received while there was trouble. */
-  async #live(): Promise<Run['inTrouble']> {
-    const { from, to } = this.#setting.scenario.trouble ?? { from: 0, to: 1 };
-    this.#awaitNext();
-    await this.#clock.runUntil(from * this.#lengthMs);
-    const before = { asked: this.#asked, received: this.#received };
-    await this.#clock.runUntil(to * this.#lengthMs);
-    const inTrouble = { asked: this.#asked - before.asked, received: this.#received - before.received };
-    await this.#clock.runUntil(this.#lengthMs);
-    return inTrouble;
+  /** No more clients come: those who are there are served, and then the gateway is closed. */
+  async #runOut(): Promise<void> {
+    const clock = this.#clock;
+    const latest = this.#lengthMs + LONGEST_MS;
+    while (this.#gateway.open > 0 && clock.elapsedMs < latest) await clock.runUntil(clock.elapsedMs + STEP_MS);
+    await clock.runUntil(clock.elapsedMs + STEP_MS);
+    this.#gateway.close();
+    // Servers may be at work for clients that have left.
+    await clock.runUntil(clock.elapsedMs + LONGEST_MS);
   }
 
   get #received(): number {

@@ -13,7 +13,7 @@ export interface Summary {
   readonly failed: number;
   readonly refused: number;
   readonly left: number;
-  /** Requests that endpoints got while there was trouble, for each that a client sent. */
+  /** In the worst ten seconds, or as long as a hundred requests take: what endpoints got for each that a client sent. */
   readonly amplification: number;
   /**
    * From when it could be well again until it was: until less than a twentieth of the requests failed or took ten times
@@ -27,6 +27,8 @@ export interface Summary {
 /** A share of troubled requests is taken over so long, and over so many that are expected then. */
 const BUCKET_MS = 500;
 const BUCKET_REQUESTS = 100;
+/** Over which the budget of retries holds. */
+const WINDOW_S = 10;
 const TROUBLED = 0.05;
 const MUCH_SLOWER = 10;
 
@@ -49,14 +51,19 @@ export function summarise(runs: readonly Run[]): Summary {
     failed: share('failed'),
     refused: share('refused'),
     left: share('left'),
-    amplification: amplification(runs),
+    amplification: Math.max(...runs.map(amplification)),
     recoveredMs: recovered.length === 0 ? undefined : Math.max(...recovered),
     shares: received.map((count) => count / sum(received)),
   };
 }
 
-export function amplification(runs: readonly Run[]): number {
-  return sum(runs.map(({ inTrouble }) => inTrouble.received)) / sum(runs.map(({ inTrouble }) => inTrouble.asked));
+function amplification({ seconds, setting: { scenario } }: Run): number {
+  const window = Math.min(seconds.length, Math.max(WINDOW_S, Math.ceil(BUCKET_REQUESTS / scenario.perSecond)));
+  const sums = [{ asked: 0, received: 0 }, ...seconds];
+  const ratios = sums.slice(window).map(({ asked, received }, at) => {
+    return (received - sums[at]!.received) / Math.max(1, asked - sums[at]!.asked);
+  });
+  return Math.max(...ratios);
 }
 
 export function nameOf(balance: Balance): string {
@@ -64,10 +71,9 @@ export function nameOf(balance: Balance): string {
 }
 
 function recoveredMs({ setting: { scenario }, ended, lengthMs }: Run): number | undefined {
-  const { recoversFrom, to } = scenario.trouble ?? {};
-  if (recoversFrom === undefined || to === undefined) return undefined;
-  const fromMs = recoversFrom * lengthMs;
-  const untilMs = recoversFrom < to ? to * lengthMs : lengthMs;
+  if (scenario.recovers === undefined) return undefined;
+  const fromMs = scenario.recovers.from * lengthMs;
+  const untilMs = scenario.recovers.until * lengthMs;
   const bucketMs = Math.max(BUCKET_MS, (BUCKET_REQUESTS / scenario.perSecond) * 1000);
   const buckets = Array.from({ length: Math.ceil((untilMs - fromMs) / bucketMs) }, () => ({
     all: 0,
