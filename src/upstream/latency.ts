@@ -21,6 +21,8 @@ const LATENCY_RISE_MS = 1_000;
  */
 const FAILURE_MS = 1_000;
 const FAILURE_LIMIT_MS = 10_000;
+/** However shortly after other answers it comes, a failure has at least this part in the average. */
+const FAILURE_PART = 1 / 16;
 
 /** Zero means that nothing is known yet. */
 const SHORTEST_MS = 0.001;
@@ -39,12 +41,13 @@ export class LatencyAverages implements LatencyRecorder {
     const average = this.#table.averageMs(row);
     const sample = Math.max(SHORTEST_MS, failed ? atLeastFailure(durationMs, average) : durationMs);
     const now = this.#clock.now();
-    if (average === 0 || (failed && sample >= average)) {
+    if (average === 0) {
       this.#table.setAverage(row, sample, now);
       return;
     }
-    const withinMs = sample >= average ? LATENCY_RISE_MS : LATENCY_DECAY_MS;
-    const kept = Math.exp((this.#table.averageAt(row) - now) / withinMs);
+    const isSlower = sample >= average;
+    const aged = Math.exp((this.#table.averageAt(row) - now) / (isSlower ? LATENCY_RISE_MS : LATENCY_DECAY_MS));
+    const kept = failed && isSlower ? Math.min(aged, 1 - FAILURE_PART) : aged;
     this.#table.setAverage(row, sample + (average - sample) * kept, now);
   }
 }

@@ -80,6 +80,17 @@ describe('least-response-time', () => {
     expect(shipped.recoveredMs).toBeLessThan(1_000);
   });
 
+  it('shuts nobody out for single failures, which would leave the others with too much', async () => {
+    const route = { retry: { on: ['connect', 'reset', 'timeout'] }, timeout: { perTry: '300ms' } };
+    const runs = [];
+    for (const seed of [1, 2, 3]) {
+      runs.push(await simulate({ scenario: scenario('identical'), balance: 'least-response-time', seed, route }));
+    }
+    const { failed, shares } = summarise(runs);
+    expect(failed).toBeLessThan(0.005);
+    expect(Math.min(...shares)).toBeGreaterThan(0.15);
+  });
+
   it('finds out who can do how much', async () => {
     const oracle = await summaryOf('heterogeneous', ORACLE, 3);
     const shipped = await summaryOf('heterogeneous', 'least-response-time', 3);
