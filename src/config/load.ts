@@ -12,6 +12,7 @@ import { checkZones } from './check-failover.ts';
 import { checkLimits } from './check-limits.ts';
 import { crossCheckConsumers } from './check-consumers.ts';
 import { checkRateLimits } from './check-rate-limits.ts';
+import { crossCheckSticky } from './check-sticky.ts';
 import { checkAgainstGateway, crossCheck, optionsOf } from './cross-check.ts';
 import type { Document } from './document.ts';
 import { interpretConsumers } from './interpret-consumers.ts';
@@ -184,6 +185,7 @@ function interpret(dir: string, versions: readonly Versions[], language: Languag
   problems.push(...checkLimits(routes, gateway.meaning.config.listen));
   const pools = files.flatMap((file) => file.pools);
   problems.push(...checkZones(pools, gateway.meaning.config));
+  problems.push(...crossCheckSticky(pools, gateway.meaning.config));
   const consumers = [...gateway.meaning.consumers, ...callers.flatMap(({ meaning }) => meaning ?? [])];
   const routeNames = new Set(routes.map(({ config }) => config.name));
   problems.push(...crossCheckConsumers(consumers, gateway.meaning.config.groups, gatewayDocument, routeNames));

@@ -15,6 +15,7 @@ import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
 import type { Seat } from '../upstream/tiers.ts';
+import { compileSticky } from '../upstream/sticky/compile.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
@@ -148,7 +149,7 @@ async function buildInspector(routes: readonly RouteConfig[], context: DataConte
   return Inspector.build(routes, context);
 }
 
-function buildPools(
+export function buildPools(
   plan: GenerationPlan,
   store: EndpointStore,
   context: DataContext,
@@ -166,9 +167,10 @@ function buildPools(
       const createTier = () => createBalancer<Seat<Endpoint>>(balancers, config.balance, { table, clock, random });
       const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
       const budget = new RetryBudget(clock);
+      const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
       const { zone } = plan.config.gateway;
       const shared = { table, clock, random, budget, zone };
-      return [config.name, new Pool({ ...shared, config, endpoints, createBalancer: createTier, breaker })];
+      return [config.name, new Pool({ ...shared, config, endpoints, createBalancer: createTier, breaker, sticky })];
     }),
   );
 }

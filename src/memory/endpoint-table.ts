@@ -19,7 +19,7 @@ export const ENDPOINT = {
   joining: 8,
   /**
    * Only beside `draining`: sessions that are stuck to it may stay, and nothing else comes. Alone `draining` lets nothing
-   * come at all. See `takesSessions` in upstream/candidates.ts.
+   * come at all, unless the pool says otherwise. See upstream/sticky/keeps-sessions.ts.
    */
   keepsSessions: 16,
 } as const;

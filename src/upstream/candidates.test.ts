@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../clock.ts';
 import type { PanicConfig } from '../config/schema.ts';
 import { ENDPOINT } from '../memory/endpoint-table.ts';
-import { chooseCandidates, takesSessions, type Choice } from './candidates.ts';
+import { chooseCandidates, type Choice } from './candidates.ts';
 
 const SPREAD: PanicConfig = { below: 0.5, then: 'spread' };
 
@@ -175,19 +175,5 @@ describe('those who may be picked', () => {
       const isThere = words.some((word) => !/[-~!]|\*0/.test(word) && (!settled || !word.includes('?')));
       if (isThere) expect(able && tiers.length > 0, about).toBe(true);
     }
-  });
-});
-
-describe('a session that is stuck to an endpoint', () => {
-  const { draining, keepsSessions, unhealthy, ejected, joining } = ENDPOINT;
-  it.each([
-    [0, true],
-    [joining, true],
-    [draining, false],
-    [draining | keepsSessions, true],
-    [draining | keepsSessions | unhealthy, false],
-    [ejected, false],
-  ])('with the status %d may stay there: %j', (status, stays) => {
-    expect(takesSessions(status)).toBe(stays);
   });
 });

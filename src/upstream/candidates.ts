@@ -69,13 +69,6 @@ export const levelOf = ({ backup, priority }: Member): number => (backup ? BACKU
 /** By the status of one that is `settled`. */
 export const isAvailable = (status: number): boolean => (status & ~ENDPOINT.joining) === 0;
 
-/** Whether a session that is stuck to the endpoint may stay there: also while it drains, where that was asked for. */
-export function takesSessions(status: number): boolean {
-  if ((status & ENDPOINT.draining) === 0) return isAvailable(status);
-  const isKept = (status & ENDPOINT.keepsSessions) !== 0;
-  return isKept && isAvailable(status & ~(ENDPOINT.draining | ENDPOINT.keepsSessions));
-}
-
 /**
  * Levels first: each takes as much of the load as its health allows (levels.ts). A level of which too few are available to
  * trust the verdicts uses all of its members (panic), unless the levels together can do without. Backups are the last

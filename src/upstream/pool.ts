@@ -11,6 +11,7 @@ import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, choiceRules, type ChoiceRules, type Member } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
+import type { Stickiness } from './sticky/stickiness.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { stepMs, warmthAt } from './slow-start.ts';
 import { Tiers, type Seat } from './tiers.ts';
@@ -34,6 +35,7 @@ export interface PoolParts {
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
+  readonly sticky?: Stickiness | undefined;
 }
 
 export class Pool {
@@ -44,6 +46,8 @@ export class Pool {
   readonly compares: boolean;
   readonly budget: RetryBudget;
   readonly breaker: Breaker | undefined;
+  /** Asked before `pick`, where sessions keep clients at endpoints. */
+  readonly sticky: Stickiness | undefined;
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
   readonly #retryAfterSeconds: number;
@@ -63,7 +67,7 @@ export class Pool {
   #broken: readonly Endpoint[] = [];
 
   constructor(parts: PoolParts) {
-    const { config, endpoints, createBalancer, table, zone, clock, budget, random, breaker } = parts;
+    const { config, endpoints, createBalancer, table, zone, clock, budget, random, breaker, sticky } = parts;
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -71,6 +75,7 @@ export class Pool {
     this.#verdicts = verdictsOf(config.health.statuses);
     this.budget = budget;
     this.breaker = breaker;
+    this.sticky = sticky;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#tiers = new Tiers(createBalancer, random);
     this.#table = table;
