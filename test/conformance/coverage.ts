@@ -54,6 +54,9 @@ import {
   tls,
   tokens,
   type Row,
+  chosen,
+  failing,
+  starts,
 } from './coverage-rows.ts';
 
 export const FAULTS: readonly Row[] = [
@@ -366,6 +369,20 @@ export const FAULTS: readonly Row[] = [
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
+  held(
+    'F113',
+    'all endpoints are unhealthy',
+    failing('with all endpoints unhealthy, %s as configured', 'takes a dead endpoint out before a request meets it'),
+    chosen('are not all in a panic that fails', 'of %s are, with their shares, "%s"'),
+  ),
+  held(
+    'C10',
+    'an endpoint that comes back cold',
+    starts(
+      'one that comes back cold is not stampeded, though it has the fewest connections',
+      'with %j one that joins has little at first, in all threads',
+    ),
+  ),
   held(
     'C11',
     'the names of an upstream change, fail or answer nothing',

@@ -6,7 +6,7 @@ import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { poolState, serve } from '../support/pools.ts';
 import { aya } from '../support/command.ts';
 import { until } from '../support/until.ts';
-import { byPath, slow, startUpstream, type Upstream } from '../support/upstream.ts';
+import { byPath, slow, startUpstream, type Echo, type Upstream } from '../support/upstream.ts';
 import { CLOSE, echoBytes, openSocket, startSocketUpstream, type SocketUpstream } from '../support/web-socket.ts';
 
 let one: Upstream;
@@ -18,9 +18,11 @@ const files = (comment: string) => ({
   pools: {
     orders: { endpoints: [one.url, two.url], balance: 'round-robin', health: { passive: false } },
     sockets: { endpoints: [sockets.url], health: { passive: false } },
+    stuck: { endpoints: [one.url, two.url], sticky: { cookie: 'stuck' }, health: { passive: false } },
   },
   routes: [
     { name: comment, match: { path: '/orders/*' }, pool: 'orders' },
+    { name: 'stuck', match: { path: '/stuck' }, pool: 'stuck' },
     { name: 'sockets', match: { path: '/sockets/*' }, pool: 'sockets' },
   ],
 });
@@ -100,6 +102,24 @@ describe('a drained endpoint', () => {
     expect(first!.considered).toBe(false);
     expect(first!.reason).toMatch(/^draining since .*: drained by an operator$/);
     expect(second!.considered).toBe(true);
+  });
+
+  it('keeps the sessions that are stuck to it where that is asked for, and takes no new ones', async () => {
+    const ask = async (cookie = '') => {
+      const answer = await fetch(`${gateway.url}/stuck`, { headers: cookie === '' ? {} : { cookie } });
+      const { instance } = (await answer.json()) as Echo;
+      return { instance, cookie: answer.headers.getSetCookie()[0]?.split(';')[0] };
+    };
+    const { cookie } = await until(async () => {
+      const session = await ask();
+      return session.instance === 'one' ? session : undefined;
+    }, 'a session');
+    await order(place(one), { keepSessions: true }, 'stuck');
+    for (let at = 0; at < 5; at++) expect((await ask(cookie)).instance).toBe('one');
+    for (let at = 0; at < 10; at++) expect((await ask()).instance).toBe('two');
+    await order(place(one), {}, 'stuck');
+    expect((await ask(cookie)).instance).toBe('two');
+    await order(place(one), { undo: true }, 'stuck');
   });
 
   it('keeps its WebSockets, and closes them at the deadline that was asked for', async () => {
