@@ -62,6 +62,7 @@ describe('those who may be picked', () => {
     ['a ?b', 'a', ''],
     ['?a ?b', 'a b', ''],
     ['-a ?b', 'a', ''],
+    ['~a ?b', 'b', ''],
   ])('of %s are "%s", and "%s" wait for a probe', (members, candidates, broken) => {
     const choice = choose(members);
     expect([names(choice.candidates), names(choice.broken)]).toEqual([candidates, broken]);
@@ -171,7 +172,7 @@ describe('those who may be picked', () => {
         ).toBe(true);
       // Whoever could serve does so, or stands by.
       const able = candidates.length > 0 || broken.length > 0;
-      const settled = words.some((word) => !word.includes('?'));
+      const settled = words.some((word) => !/[?~]/.test(word));
       const isThere = words.some((word) => !/[-~!]|\*0/.test(word) && (!settled || !word.includes('?')));
       if (isThere) expect(able && tiers.length > 0, about).toBe(true);
     }

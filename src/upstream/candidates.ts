@@ -145,8 +145,10 @@ function levelsOf<One extends Member>(members: readonly One[], standingOf: (memb
 
 /** Without those that have not passed a check yet, while there are others: neither do they serve, nor are they missed. */
 function settled<One>(members: readonly Seen<One>[]): readonly Seen<One>[] {
-  const others = members.filter(({ standing }) => (standing.status & ENDPOINT.joining) === 0);
-  return others.length === 0 ? members : others;
+  const isJoining = ({ standing }: Seen<One>) => (standing.status & ENDPOINT.joining) !== 0;
+  // Those that drain are none to wait behind.
+  if (!members.some((seen) => !isJoining(seen) && (seen.standing.status & ENDPOINT.draining) === 0)) return members;
+  return members.filter((seen) => !isJoining(seen));
 }
 
 function levelFrom<One extends Member>(priority: number, members: readonly Seen<One>[]): Level<One> {

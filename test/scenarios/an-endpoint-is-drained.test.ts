@@ -148,6 +148,7 @@ describe('an order that cannot be followed', () => {
     ['endpoint=x&endpoint=y', 'said twice'],
     ['endpoint=x&force=true', "'force' is none of"],
     ['endpoint=x&timeout=soon', 'not a duration'],
+    ['endpoint=x&timeout=25d', 'longer than a week'],
     ['endpoint=x&keepSessions=maybe', 'neither true nor false'],
   ])('of the admin server is refused: ?%s', async (query, sentence) => {
     const answer = await fetch(`${gateway.adminUrl}/pools/orders/drain?${query}`, { method: 'POST' });

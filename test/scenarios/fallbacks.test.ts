@@ -17,6 +17,7 @@ import {
   type Echo,
   type Upstream,
 } from '../support/upstream.ts';
+import { echoBytes, openSocket, startSocketUpstream } from '../support/web-socket.ts';
 
 /** Says how long it is, and breaks off in the middle. */
 const half: Answer = (incoming, response) => {
@@ -35,6 +36,7 @@ let accessLog: string;
 beforeAll(async () => {
   failing = await startUpstream('failing', byPath({ 503: status(503), half, hang, 404: status(404) }));
   standby = await startUpstream('standby');
+  const sockets = await startSocketUpstream('sockets', { bytes: echoBytes });
   mortal = await startUpstream('mortal', byPath({ cached }));
   const dead = `http://127.0.0.1:${await closedPort()}`;
   const logs = await mkdtemp(join(tmpdir(), 'aya-fallbacks-'));
@@ -62,6 +64,8 @@ beforeAll(async () => {
       ...other('standby'),
     },
     mortal: { endpoints: [mortal.url], health: quiet, ...other('standby') },
+    sockets: { endpoints: [sockets.url] },
+    unplugged: { endpoints: [dead], health: quiet, ...other('sockets') },
   };
   const route = (name: string, more: object = {}) => ({ name, match: { path: `/${name}/*` }, pool: name, ...more });
   gateway = await gatewayFixture({
@@ -131,6 +135,15 @@ describe('another pool', () => {
     const answer = await get('/told/1');
     expect(answer.status).toBe(502);
     expect(answer.headers.get('proxy-status')).toContain('connection_refused');
+  });
+
+  it('takes a WebSocket over, which has no answer of ours', async () => {
+    const socket = await openSocket(gateway.port, '/unplugged/bytes');
+    expect(socket.answer.status).toBe(101);
+    socket.connection.close();
+    const refused = await openSocket(gateway.port, '/poor/bytes');
+    expect(refused.answer.status).toBe(502);
+    refused.connection.close();
   });
 
   it('is not asked for a client that has left', async () => {

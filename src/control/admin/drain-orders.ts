@@ -24,6 +24,9 @@ export function drainOrders(app: FastifyInstance, view: Pick<AdminView, 'drain' 
   });
 }
 
+/** Timers of Node end at 24 days, and then at once. */
+const LONGEST_MS = 7 * 24 * 3_600_000;
+
 function follow(order: () => DrainResult): DrainResult {
   try {
     return order();
@@ -57,7 +60,9 @@ function durationOf(query: URLSearchParams, name: string): number | undefined {
   const written = query.get(name);
   if (written === null) return undefined;
   if (!DURATION_PATTERN.test(written)) throw refusal(`${name}: '${written}' is not a duration such as 30s`);
-  return parseDuration(written);
+  const ms = parseDuration(written);
+  if (ms > LONGEST_MS) throw refusal(`${name}: '${written}' is longer than a week`);
+  return ms;
 }
 
 /** Rendered by the server's error handler. */
