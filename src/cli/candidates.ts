@@ -105,8 +105,13 @@ function healthOf(endpoint: LiveEndpoint | undefined): string {
   return words.length === 0 ? AVAILABLE : words.join(', ');
 }
 
-const troubleOf = ({ state, reason, since }: LiveEndpoint) =>
+function troubleOf({ state, reason, since, breaker }: LiveEndpoint): string {
+  // Of one that is healthy only its breaker speaks, and what that says is not to be said twice.
+  if (breaker !== undefined && state === `breaker ${breaker.state}`) return told(state, breaker);
+  return told(state, { reason, since });
+}
+
+const told = (state: string, { reason, since = 'the start' }: Pick<LiveBreaker, 'reason' | 'since'>) =>
   `${state} since ${since}${reason === '' ? '' : `: ${reason}`}`;
 
-const troubleOfPool = ({ state, reason, since = 'the start' }: LiveBreaker) =>
-  `the pool’s breaker is ${state} since ${since}: ${reason}`;
+const troubleOfPool = (breaker: LiveBreaker) => `the pool’s breaker is ${told(breaker.state, breaker)}`;

@@ -1,6 +1,6 @@
 /**
- * The health of all endpoints, in one place: active probes, passive ejection, panic, and what is known of breakers. Each writes its own bit of the
- * shared table through the registry; every change is logged here, once, with its reason.
+ * The health of all endpoints, in one place: active probes, passive ejection, panic, and what is known of breakers. Each
+ * writes its own bit of the shared table through the registry; every change is logged here, once, with its reason.
  */
 import type { Clock, Random } from '../../clock.ts';
 import type { Config } from '../../config/schema.ts';

@@ -110,7 +110,7 @@ describe('endpoints that are compared', () => {
     four.window();
     expect(four.ejected()).toHaveLength(1);
     expect(four.entries[0]!.message).toBe(
-      'not ejected because only 2 others of the pool are available, minHealthy is 3',
+      'not ejected because only 2 of the others are available, minHealthy is 3',
     );
   });
 
