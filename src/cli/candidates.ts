@@ -24,6 +24,8 @@ export interface LiveEndpoint {
   readonly averageMs: number;
   /** Absent: it has none. */
   readonly breaker?: LiveBreaker;
+  /** Absent: it has none. */
+  readonly agent?: { readonly share: number; readonly said: string };
 }
 
 export interface LiveBreaker {
@@ -76,6 +78,8 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined): read
     const trouble = state === undefined || (isAvailable(endpoint) && isClosed(endpoint)) ? '' : troubleOf(state);
     if (live?.breaker !== undefined && live.breaker.state !== 'closed')
       return verdict(false, troubleOfPool(live.breaker));
+    if (isChosen && trouble === '' && state?.agent?.share === 0)
+      return verdict(false, `its agent leaves it no weight: ${state.agent.said}`);
     if (isChosen && weight === 0) return verdict(false, 'weight 0 takes no traffic');
     if (isChosen && trouble !== '') return verdict(true, `panic: too few are available to heed that it is ${trouble}`);
     if (isChosen && backup) return verdict(true, 'backup: too few others are available');

@@ -11,10 +11,15 @@ import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
+import { heedAgents, isFull } from './load/agent-limits.ts';
+import type { LoadReader } from './load/reader.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
 
 export interface Endpoint extends Candidate {
+  /** What its agent leaves of `writtenWeight`; all of it where none is asked. */
+  weight: number;
+  readonly writtenWeight: number;
   readonly backup: boolean;
   readonly connections: EndpointConnections;
   readonly breaker: Breaker | undefined;
@@ -29,6 +34,8 @@ export interface PoolParts {
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
+  /** Where endpoints are weighed by what they report. */
+  readonly loads?: LoadReader | undefined;
 }
 
 export class Pool {
@@ -39,6 +46,8 @@ export class Pool {
   readonly compares: boolean;
   readonly budget: RetryBudget;
   readonly breaker: Breaker | undefined;
+  readonly loads: LoadReader | undefined;
+  readonly #hasAgents: boolean;
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
   readonly #retryAfterSeconds: number;
@@ -51,7 +60,7 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, random, breaker }: PoolParts) {
+  constructor({ config, endpoints, balancer, table, budget, random, breaker, loads }: PoolParts) {
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -59,6 +68,8 @@ export class Pool {
     this.#verdicts = verdictsOf(config.health.statuses);
     this.budget = budget;
     this.breaker = breaker;
+    this.loads = loads;
+    this.#hasAgents = config.health.agent !== undefined;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#balancer = balancer;
     this.#table = table;
@@ -82,6 +93,7 @@ export class Pool {
       if (probed !== undefined) return probed;
     }
     const chosen = this.#balancer.pick(request);
+    if (this.#hasAgents && chosen !== undefined && isFull(chosen, this.#table)) return this.#withRoom(tried);
     if (chosen === undefined || tried === undefined || !tried.includes(chosen)) return chosen;
     return this.#untried(tried) ?? chosen;
   }
@@ -93,6 +105,10 @@ export class Pool {
 
   /** Why nothing was picked. */
   get unavailable(): GatewayError {
+    if (this.#hasAgents && this.#candidates.some((endpoint) => isFull(endpoint, this.#table))) {
+      const what = `pool '${this.name}': every endpoint has as many requests as its agent lets it have`;
+      return new GatewayError('connection_limit_reached', what, { retryAfterSeconds: 1 });
+    }
     const broken = this.#broken.length;
     const open = `${broken} of ${this.endpoints.length} breakers ${broken === 1 ? 'is' : 'are'} not closed`;
     const waitMs = Math.min(...this.#broken.map(({ breaker }) => breaker!.waitMs));
@@ -116,6 +132,14 @@ export class Pool {
     return this.#untried(tried) !== undefined;
   }
 
+  /** The balancer's choice has as many as its agent lets it have. */
+  #withRoom(tried: readonly Endpoint[] | undefined): Endpoint | undefined {
+    const withRoom = this.#candidates.filter(({ weight }) => weight > 0).filter((one) => !isFull(one, this.#table));
+    const untried = withRoom.filter((endpoint) => tried?.includes(endpoint) !== true);
+    const among = untried.length > 0 ? untried : withRoom;
+    return among[Math.floor(this.#random() * among.length)];
+  }
+
   #untried(tried: readonly Endpoint[]): Endpoint | undefined {
     const count = this.#candidates.length;
     const start = Math.floor(this.#random() * count);
@@ -135,6 +159,7 @@ export class Pool {
 
   #refresh(): void {
     this.#epoch = this.#table.epoch;
+    if (this.#hasAgents) heedAgents(this.endpoints, this.#table);
     const members = settled(this.endpoints, ({ row }) => (this.#table.status(row) & ENDPOINT.joining) !== 0);
     const { candidates, broken } = chooseCandidates(
       members,

@@ -170,7 +170,8 @@ export class PassiveHealth {
 
   #canServe(member: RegisteredEndpoint): boolean {
     const { registry, table } = this.#parts;
-    if (member.config.weight === 0 || registry.status(member) !== 0 || this.#isOut(member)) return false;
+    const weight = member.config.weight * table.loads.share(member.row);
+    if (weight === 0 || registry.status(member) !== 0 || this.#isOut(member)) return false;
     const { breaker } = member.pool;
     const isBroken = stateOf(table.breakers.word(member.row)) !== BREAKER.closed;
     return breaker === undefined || !hasBreaker(breaker, 'endpoint') || !isBroken;
