@@ -82,6 +82,15 @@ describe('the endpoints that a request could go to', () => {
     );
   });
 
+  it('leave out whom an agent leaves no weight', () => {
+    const [a, b] = live(['http://a', 'http://b']).endpoints;
+    const state = { ...a!, agent: { share: 0, said: '0%' } };
+    expect(sorted(poolConfig(['http://a', 'http://b']), { name: 'orders', endpoints: [state, b!] })).toEqual({
+      considered: ['http://b'],
+      skipped: { 'http://a': 'its agent leaves it no weight: 0%' },
+    });
+  });
+
   it('include one that the running gateway does not have yet, and it says so', () => {
     const [, added] = candidatesOf(poolConfig(['http://a', 'http://new']), live(['http://a']));
     expect(added).toMatchObject({ considered: true, reason: 'not in the running gateway yet' });

@@ -1,7 +1,6 @@
 /**
  * What endpoints say of their load, in memory that every thread sees. Data threads write what answers report; the control
- * plane writes what follows from that, and what agents say, so that all threads weigh alike. A row of zeros is an endpoint
- * of which nothing is known: it has its whole weight.
+ * plane writes what follows from that, and what agents say, so that all threads weigh alike.
  */
 
 /** A report as it is counted; see upstream/load/report.ts. */
@@ -20,7 +19,7 @@ const RATE = 1;
 const ERROR_RATE = 2;
 const REPORTED_AT = 3;
 const FACTOR = 4;
-const WITHHELD = 5;
+const SHARE = 5;
 const FLOAT_COLUMNS = 6;
 
 /** Cells of a row in the Int32 part. */
@@ -51,8 +50,10 @@ export class LoadTable {
     this.#ints = new Int32Array(shared, intsAt, capacity * INT_COLUMNS);
   }
 
+  /** Nothing is known: it has its whole weight. */
   reset(row: number): void {
     this.#floats.fill(0, row * FLOAT_COLUMNS, (row + 1) * FLOAT_COLUMNS);
+    this.#floats[row * FLOAT_COLUMNS + SHARE] = 1;
     this.#ints.fill(0, row * INT_COLUMNS, (row + 1) * INT_COLUMNS);
   }
 
@@ -116,14 +117,14 @@ export class LoadTable {
     Atomics.add(this.#header, 0, 1);
   }
 
-  /** How much of its weight its agent leaves an endpoint; usually 0 … 1. */
+  /** How much of its weight its agent leaves an endpoint that was given its row; usually 0 … 1. */
   share(row: number): number {
-    return 1 - this.#floats[row * FLOAT_COLUMNS + WITHHELD]!;
+    return this.#floats[row * FLOAT_COLUMNS + SHARE]!;
   }
 
   /** Of which pools hear by the endpoint table's epoch. */
   setShare(row: number, share: number): void {
-    this.#floats[row * FLOAT_COLUMNS + WITHHELD] = 1 - share;
+    this.#floats[row * FLOAT_COLUMNS + SHARE] = share;
   }
 
   /** What its agent lets an endpoint have at once; 0: any number. */

@@ -93,7 +93,7 @@ export class Pool {
       if (probed !== undefined) return probed;
     }
     const chosen = this.#balancer.pick(request);
-    if (this.#hasAgents && chosen !== undefined && isFull(chosen, this.#table)) return this.#withRoom(tried);
+    if (chosen !== undefined && !this.#hasRoom(chosen)) return this.#withRoom(tried);
     if (chosen === undefined || tried === undefined || !tried.includes(chosen)) return chosen;
     return this.#untried(tried) ?? chosen;
   }
@@ -105,7 +105,7 @@ export class Pool {
 
   /** Why nothing was picked. */
   get unavailable(): GatewayError {
-    if (this.#hasAgents && this.#candidates.some((endpoint) => isFull(endpoint, this.#table))) {
+    if (this.#candidates.some((endpoint) => !this.#hasRoom(endpoint))) {
       const what = `pool '${this.name}': every endpoint has as many requests as its agent lets it have`;
       return new GatewayError('connection_limit_reached', what, { retryAfterSeconds: 1 });
     }
@@ -132,9 +132,14 @@ export class Pool {
     return this.#untried(tried) !== undefined;
   }
 
-  /** The balancer's choice has as many as its agent lets it have. */
+  /** Its agent lets it have one more. */
+  #hasRoom(endpoint: Endpoint): boolean {
+    return !this.#hasAgents || !isFull(endpoint, this.#table);
+  }
+
+  /** In place of what the balancer chose. */
   #withRoom(tried: readonly Endpoint[] | undefined): Endpoint | undefined {
-    const withRoom = this.#candidates.filter(({ weight }) => weight > 0).filter((one) => !isFull(one, this.#table));
+    const withRoom = this.#candidates.filter((endpoint) => endpoint.weight > 0 && this.#hasRoom(endpoint));
     const untried = withRoom.filter((endpoint) => tried?.includes(endpoint) !== true);
     const among = untried.length > 0 ? untried : withRoom;
     return among[Math.floor(this.#random() * among.length)];
@@ -145,7 +150,7 @@ export class Pool {
     const start = Math.floor(this.#random() * count);
     for (let step = 0; step < count; step++) {
       const endpoint = this.#candidates[(start + step) % count]!;
-      if (endpoint.weight > 0 && !tried.includes(endpoint)) return endpoint;
+      if (endpoint.weight > 0 && !tried.includes(endpoint) && this.#hasRoom(endpoint)) return endpoint;
     }
     return undefined;
   }

@@ -63,6 +63,19 @@ describe('weights from reports', () => {
     expect(Math.min(...shares([tells(1e9, 1e-9), tells(0.5), tells(0.5)]))).toBeGreaterThan(0.04);
   });
 
+  it('even out the load of unequal machines within a few rounds, and keep it even', () => {
+    const capacities = [100, 200, 400, 800];
+    let rates = capacities.map(() => 150);
+    for (let round = 0; round < 5; round++) {
+      const members = rates.map((rate, at) =>
+        tells(Math.min(1, rate / capacities[at]!), Math.min(rate, capacities[at]!)),
+      );
+      rates = shares(members).map((share) => share * 600);
+    }
+    const utilizations = rates.map((rate, at) => rate / capacities[at]!);
+    expect(Math.max(...utilizations) / Math.min(...utilizations)).toBeLessThan(1.02);
+  });
+
   it('are finite, above zero and of an unchanged sum, whatever is reported', () => {
     const random = seededRandom(3);
     const number = () => [0, 1e-9, 1e9, random(), random() * 1e6][Math.floor(random() * 5)]!;
