@@ -35,6 +35,8 @@ export interface LiveEndpoint {
   readonly averageMs: number;
   /** Absent: it has none. */
   readonly breaker?: LiveBreaker;
+  /** Absent: it has none. */
+  readonly agent?: { readonly share: number; readonly said: string };
 }
 
 export interface LiveBreaker {
@@ -70,7 +72,8 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined, gatew
     const state = states.get(url);
     const isClosed = (state?.breaker?.state ?? 'closed') === 'closed';
     // One that the running gateway does not have yet will begin as available.
-    return { status: statusOf(state), isClosed, warmth: state?.slowStart?.share ?? 1 };
+    const part = (state?.slowStart?.share ?? 1) * (state?.agent?.share ?? 1);
+    return { status: statusOf(state), isClosed, part };
   };
   const { tiers, panic } = chooseCandidates(endpoints, choiceRules(pool, gatewayZone), standingOf);
 
@@ -95,6 +98,7 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined, gatew
     if (live?.breaker !== undefined && live.breaker.state !== 'closed')
       return verdict(false, troubleOfPool(live.breaker));
     if (tier === undefined && trouble !== '') return verdict(false, trouble);
+    if (state?.agent?.share === 0) return verdict(false, `its agent leaves it no weight: ${state.agent.said}`);
     if (weight === 0) return verdict(false, 'weight 0 takes no traffic');
     if (tier === undefined) return verdict(false, passedOver(endpoint, panic));
     return verdict(
@@ -143,8 +147,13 @@ function statusOf(endpoint: LiveEndpoint | undefined): number {
   return Object.entries(ENDPOINT).reduce((status, [word, bit]) => (words.includes(word) ? status | bit : status), 0);
 }
 
-const troubleOf = ({ state, reason, since }: LiveEndpoint) =>
+function troubleOf({ state, reason, since, breaker }: LiveEndpoint): string {
+  // Of one that is healthy only its breaker speaks, and what that says is not to be said twice.
+  if (breaker !== undefined && state === `breaker ${breaker.state}`) return told(state, breaker);
+  return told(state, { reason, since });
+}
+
+const told = (state: string, { reason, since = 'the start' }: Pick<LiveBreaker, 'reason' | 'since'>) =>
   `${state} since ${since}${reason === '' ? '' : `: ${reason}`}`;
 
-const troubleOfPool = ({ state, reason, since = 'the start' }: LiveBreaker) =>
-  `the pool’s breaker is ${state} since ${since}: ${reason}`;
+const troubleOfPool = (breaker: LiveBreaker) => `the pool’s breaker is ${told(breaker.state, breaker)}`;

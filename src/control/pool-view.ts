@@ -5,6 +5,7 @@ import { ENDPOINT } from '../memory/endpoint-table.ts';
 import type { PoolConfig } from '../config/schema.ts';
 import { BACKUP, chooseCandidates, choiceRules } from '../upstream/candidates.ts';
 import { warmthAt } from '../upstream/slow-start.ts';
+import { describeBalance } from '../upstream/balance.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
@@ -29,7 +30,7 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
   return {
     name: pool.name,
     tiers: tiersOf(pool, endpoints, parts),
-    balance: typeof pool.balance === 'string' ? pool.balance : pool.balance.hash,
+    balance: describeBalance(pool.balance),
     panic: parts.health.panic.isOn(pool.name),
     panics: parts.health.panic.count(pool.name),
     available: endpoints.filter(isAvailable).length,
@@ -46,10 +47,10 @@ export function isAvailable({ status, breaker }: Pick<EndpointView, 'status' | '
 
 /** By the rule that the data threads choose by. */
 function tiersOf(pool: PoolConfig, endpoints: readonly EndpointView[], { table, zone }: PoolViewParts): TierView[] {
-  const { tiers } = chooseCandidates(endpoints, choiceRules(pool, zone), ({ row, breaker, slowStart }) => ({
+  const { tiers } = chooseCandidates(endpoints, choiceRules(pool, zone), ({ row, breaker, slowStart, agent }) => ({
     status: table.status(row),
     isClosed: breaker === undefined || breaker.state === 'closed',
-    warmth: slowStart?.share ?? 1,
+    part: (slowStart?.share ?? 1) * (agent?.share ?? 1),
   }));
   return tiers.map(({ priority, members: _, ...tier }) => ({
     ...tier,
@@ -90,6 +91,8 @@ function viewEndpoint(endpoint: RegisteredEndpoint, parts: PoolViewParts): Endpo
     ejections: health.passive.ejections(endpoint),
     ejectionsBy: health.passive.ejectionsBy(endpoint),
     breaker: health.breakers.ofEndpoint(endpoint),
+    load: health.loads.viewOf(endpoint),
+    agent: health.agents.viewOf(endpoint),
     history,
   };
 }

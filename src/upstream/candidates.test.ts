@@ -22,7 +22,7 @@ function choose(written: string, { panic = SPREAD, zone }: Options = {}) {
     priority: Number(/[a-z](\d)/.exec(word)?.[1] ?? 0),
     zone: /@([a-z])/.exec(word)?.[1],
     weight: Number(/\*(\d+)/.exec(word)?.[1] ?? 1),
-    warmth: Number(/%(\d+)/.exec(word)?.[1] ?? 100) / 100,
+    part: Number(/%(\d+)/.exec(word)?.[1] ?? 100) / 100,
     status:
       (word.includes('-') ? ENDPOINT.unhealthy : 0) |
       (word.includes('~') ? ENDPOINT.draining : 0) |

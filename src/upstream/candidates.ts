@@ -8,6 +8,8 @@ import { localShare, shareOut, type LevelHealth } from './levels.ts';
 
 export interface Member {
   readonly weight: number;
+  /** Where `weight` is what others have left of it. */
+  readonly writtenWeight?: number;
   /** The lowest is the most preferred. */
   readonly priority: number;
   /** Behind all priorities. */
@@ -21,8 +23,8 @@ export interface Standing {
   readonly status: number;
   /** Its breaker lets everything pass. */
   readonly isClosed: boolean;
-  /** How much of its weight counts while it starts slowly: 0 … 1. */
-  readonly warmth: number;
+  /** How much of its weight it can take now, starting slowly or as its agent says: 0 … 1. */
+  readonly part: number;
 }
 
 export interface ChoiceRules {
@@ -61,6 +63,9 @@ export function choiceRules({ health, overprovisioning, zones }: PoolConfig, zon
   return { panic: health.panic, overprovisioning, zone: zones === 'prefer' ? zone : undefined };
 }
 
+/** It is to get nothing new: that is no verdict on its health. */
+const RELIEVED = ENDPOINT.draining | ENDPOINT.resting;
+
 /** The level of backups. */
 export const BACKUP = Infinity;
 
@@ -79,7 +84,8 @@ export const isAvailable = (status: number): boolean => (status & ~ENDPOINT.join
  * none: it bounds what is asked of an endpoint that cannot take it, as Envoy's thresholds do, and asking more of all would
  * undo just that. It takes from a level's share, though, for the load has to go somewhere.
  *
- * One that drains never serves, not even in a panic: somebody has said so. It is missed in its level's capacity.
+ * One that drains, or rests as its agent wants, never serves, not even in a panic: somebody has said so. It is missed in its
+ * level's capacity.
  */
 export function chooseCandidates<One extends Member>(
   members: readonly One[],
@@ -147,26 +153,28 @@ function levelsOf<One extends Member>(members: readonly One[], standingOf: (memb
 function settled<One>(members: readonly Seen<One>[]): readonly Seen<One>[] {
   const isJoining = ({ standing }: Seen<One>) => (standing.status & ENDPOINT.joining) !== 0;
   // Those that drain are none to wait behind.
-  if (!members.some((seen) => !isJoining(seen) && (seen.standing.status & ENDPOINT.draining) === 0)) return members;
+  if (!members.some((seen) => !isJoining(seen) && (seen.standing.status & RELIEVED) === 0)) return members;
   return members.filter((seen) => !isJoining(seen));
 }
 
 function levelFrom<One extends Member>(priority: number, members: readonly Seen<One>[]): Level<One> {
-  const undrained = members.filter(({ standing }) => (standing.status & ENDPOINT.draining) === 0);
+  const undrained = members.filter(({ standing }) => (standing.status & RELIEVED) === 0);
   const available = undrained.filter(({ standing }) => isAvailable(standing.status));
   const closed = available.filter(({ standing }) => standing.isClosed);
-  const total = members.reduce((sum, { member }) => sum + member.weight, 0);
+  const total = members.reduce((sum, { member }) => sum + weightOf(member), 0);
   return {
     priority,
     undrained,
     available,
     spare: closed.map(({ member }) => member),
-    healthy: { capacity: available.reduce((sum, { member }) => sum + member.weight, 0), total },
-    closed: { capacity: closed.reduce((sum, seen) => sum + warmWeight(seen), 0), total },
+    healthy: { capacity: available.reduce((sum, { member }) => sum + weightOf(member), 0), total },
+    closed: { capacity: closed.reduce((sum, seen) => sum + presentWeight(seen), 0), total },
   };
 }
 
-const warmWeight = <One extends Member>({ member, standing }: Seen<One>) => member.weight * standing.warmth;
+const weightOf = ({ weight, writtenWeight = weight }: Member) => writtenWeight;
+
+const presentWeight = <One extends Member>({ member, standing }: Seen<One>) => weightOf(member) * standing.part;
 
 /** By level. A level alone has nothing to rely on but itself. */
 function panicking<One>(levels: readonly Level<One>[], { panic, overprovisioning }: ChoiceRules): boolean[] {
@@ -201,7 +209,7 @@ function sharesOf<One extends Member>(
   );
   if (found.shares.some((share) => share > 0)) return found;
   // Nobody is available: those that serve all the same do so by their weight.
-  const weights = serving.map(({ closed }) => closed.reduce((sum, { member }) => sum + member.weight, 0));
+  const weights = serving.map(({ closed }) => closed.reduce((sum, { member }) => sum + weightOf(member), 0));
   const sum = weights.reduce((a, b) => a + b, 0);
   return { shares: weights.map((weight) => (sum > 0 ? weight / sum : 0)), reached: found.reached };
 }
@@ -217,7 +225,7 @@ function tiersOf<One extends Member>(
   if (zone === undefined) return [whole];
   const own = members.filter(({ member }) => member.zone === zone);
   const others = members.filter(({ member }) => member.zone !== zone);
-  const capacity = (some: readonly Seen<One>[]) => some.reduce((sum, seen) => sum + warmWeight(seen), 0);
+  const capacity = (some: readonly Seen<One>[]) => some.reduce((sum, seen) => sum + presentWeight(seen), 0);
   // Those without a zone are taken for one.
   const zones = new Set(members.map(({ member }) => member.zone)).size;
   const stays = localShare(capacity(own), capacity(members), zones, overprovisioning);

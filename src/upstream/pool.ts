@@ -12,12 +12,17 @@ import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, choiceRules, type ChoiceRules, type Member } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
 import type { Stickiness } from './sticky/stickiness.ts';
+import { heedAgents, isFull } from './load/agent-limits.ts';
+import type { LoadReader } from './load/reader.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { stepMs, warmthAt } from './slow-start.ts';
 import { Tiers, type Seat } from './tiers.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
 
 export interface Endpoint extends Candidate, Member {
+  /** What its agent leaves of `writtenWeight`; all of it where none is asked. */
+  weight: number;
+  readonly writtenWeight: number;
   readonly connections: EndpointConnections;
   readonly breaker: Breaker | undefined;
 }
@@ -36,6 +41,8 @@ export interface PoolParts {
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
   readonly sticky?: Stickiness | undefined;
+  /** Where endpoints are weighed by what they report. */
+  readonly loads?: LoadReader | undefined;
 }
 
 export class Pool {
@@ -48,6 +55,8 @@ export class Pool {
   readonly breaker: Breaker | undefined;
   /** Asked before `pick`, where sessions keep clients at endpoints. */
   readonly sticky: Stickiness | undefined;
+  readonly loads: LoadReader | undefined;
+  readonly #hasAgents: boolean;
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
   readonly #retryAfterSeconds: number;
@@ -67,7 +76,7 @@ export class Pool {
   #broken: readonly Endpoint[] = [];
 
   constructor(parts: PoolParts) {
-    const { config, endpoints, createBalancer, table, zone, clock, budget, random, breaker, sticky } = parts;
+    const { config, endpoints, createBalancer, table, zone, clock, budget, random, breaker, sticky, loads } = parts;
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -76,6 +85,8 @@ export class Pool {
     this.budget = budget;
     this.breaker = breaker;
     this.sticky = sticky;
+    this.loads = loads;
+    this.#hasAgents = config.health.agent !== undefined;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#tiers = new Tiers(createBalancer, random);
     this.#table = table;
@@ -92,7 +103,8 @@ export class Pool {
 
   /**
    * An endpoint that is not among those tried, while there is one, also where it has no share of the load; else any;
-   * undefined when there is none at all. One whose breaker waits for a probe comes first: it has the last word on whether it admits the request.
+   * undefined when there is none at all. One whose breaker waits for a probe comes first: it has the last word on whether
+   * it admits the request.
    */
   pick(request: PickRequest, tried: readonly Endpoint[] | undefined): Endpoint | undefined {
     if (this.#isOutdated) this.#refresh();
@@ -101,6 +113,7 @@ export class Pool {
       if (probed !== undefined) return probed;
     }
     const chosen = this.#tiers.pick(request);
+    if (chosen !== undefined && !this.#hasRoom(chosen)) return this.#withRoom(tried);
     if (chosen === undefined || tried === undefined || !tried.includes(chosen)) return chosen;
     return this.#untried(tried) ?? chosen;
   }
@@ -112,6 +125,10 @@ export class Pool {
 
   /** Why nothing was picked. */
   get unavailable(): GatewayError {
+    if (this.#groups.flat().some((endpoint) => endpoint.weight > 0 && !this.#hasRoom(endpoint))) {
+      const what = `pool '${this.name}': every endpoint has as many requests as its agent lets it have`;
+      return new GatewayError('connection_limit_reached', what, { retryAfterSeconds: 1 });
+    }
     const broken = this.#broken.length;
     const open = `${broken} of ${this.endpoints.length} breakers ${broken === 1 ? 'is' : 'are'} not closed`;
     const waitMs = Math.min(...this.#broken.map(({ breaker }) => breaker!.waitMs));
@@ -135,12 +152,22 @@ export class Pool {
     return this.#untried(tried) !== undefined;
   }
 
+  /** Its agent lets it have one more. */
+  #hasRoom(endpoint: Endpoint): boolean {
+    return !this.#hasAgents || !isFull(endpoint, this.#table);
+  }
+
+  /** In place of what the balancer chose: one of those that are preferred most and have room, untried before tried. */
+  #withRoom(tried: readonly Endpoint[] | undefined): Endpoint | undefined {
+    return this.#untried(tried ?? []) ?? (tried === undefined ? undefined : this.#untried([]));
+  }
+
   #untried(tried: readonly Endpoint[]): Endpoint | undefined {
     for (const group of this.#groups) {
       const start = Math.floor(this.#random() * group.length);
       for (let step = 0; step < group.length; step++) {
         const endpoint = group[(start + step) % group.length]!;
-        if (endpoint.weight > 0 && !tried.includes(endpoint)) return endpoint;
+        if (endpoint.weight > 0 && !tried.includes(endpoint) && this.#hasRoom(endpoint)) return endpoint;
       }
     }
     return undefined;
@@ -160,13 +187,14 @@ export class Pool {
   #refresh(): void {
     const table = this.#table;
     this.#epoch = table.epoch;
+    if (this.#hasAgents) heedAgents(this.endpoints, table);
     const now = this.#slowStart === undefined ? 0 : this.#clock.now();
     const warmthOf = ({ row }: Endpoint) =>
       this.#slowStart === undefined ? 1 : warmthAt(this.#slowStart, table.startedAt(row), now);
     const { tiers, broken, reserve } = chooseCandidates(this.endpoints, this.#rules, (endpoint) => ({
       status: table.status(endpoint.row),
       isClosed: endpoint.breaker?.isClosed !== false,
-      warmth: warmthOf(endpoint),
+      part: warmthOf(endpoint) * (this.#hasAgents ? table.loads.share(endpoint.row) : 1),
     }));
     this.#groups = [...tiers.map(({ members }) => members), ...reserve];
     this.#broken = broken;

@@ -36,8 +36,8 @@ import { TimerWheel } from '../../src/timer-wheel.ts';
 import { attemptDispatch } from '../../src/upstream/attempt.ts';
 import type { BalancerDefinition } from '../../src/upstream/endpoint.ts';
 import type { EndpointStore } from '../../src/upstream/endpoint-store.ts';
-import type { SessionHome } from '../../src/upstream/sticky/session-home.ts';
 import { LatencyAverages } from '../../src/upstream/latency.ts';
+import type { SessionHome } from '../../src/upstream/sticky/session-home.ts';
 import {
   addressOf,
   CONNECTION,
@@ -210,12 +210,12 @@ export class VirtualGateway {
       limits,
       cache: undefined as unknown as CacheStore,
       counters,
+      sessions: undefined as unknown as SessionHome,
       tickets: undefined as unknown as TicketSecrets,
       tunnels: undefined as unknown as OpenTunnels,
-      sessions: undefined as unknown as SessionHome,
       draining: false,
       suspect: (row, _failures, reason) => tell(() => this.#health.passive.suspect(row, reason)),
-      breakerMoved: (row, state, reason) => tell(() => this.#health.breakers.moved(row, state, reason)),
+      breakerMoved: (row, move) => tell(() => this.#health.breakers.moved(row, move)),
     };
   }
 

@@ -49,7 +49,7 @@ export class PanicWatch {
     const { panic: isOn } = chooseCandidates(standings, choiceRules(pool, undefined), ({ status }) => ({
       status,
       isClosed: true,
-      warmth: 1,
+      part: 1,
     }));
     if (isOn === state.isOn) return;
     state.isOn = isOn;
