@@ -65,17 +65,12 @@ export class EndpointRegistry {
     this.#rows = new RowAllocator(table.capacity, clock);
   }
 
-  /** Gives rows to all endpoints of a generation, and to pools with a breaker of their own, all or none. @throws RegistryFull */
+  /** Gives rows to all endpoints of a generation and to its pools, all or none. @throws RegistryFull */
   hold(generation: number, config: Config): ReadonlyMap<string, number> {
     const wanted = identities(config);
-    const broken = config.pools.filter(hasOwnBreaker).map(poolKey);
-    this.#refuseTooMany([...wanted.keys(), ...broken]);
+    const pools = config.pools.map(poolKey);
+    this.#refuseTooMany([...wanted.keys(), ...pools]);
     const rows = new Map<string, number>();
-    for (const key of broken) {
-      const { row, isNew } = this.#rows.hold(generation, key)!;
-      rows.set(key, row);
-      if (isNew) this.#table.reset(row);
-    }
     for (const [key, { pool, endpoint }] of wanted) {
       const { row, isNew } = this.#rows.hold(generation, key)!;
       rows.set(key, row);
@@ -95,6 +90,11 @@ export class EndpointRegistry {
       // Before any thread can pick it.
       if (this.#joinsOthers(pool, wanted))
         this.set(entry, ENDPOINT.joining, true, 'joined: waits for its first good probe');
+    }
+    for (const key of pools) {
+      const { row, isNew } = this.#rows.hold(generation, key)!;
+      rows.set(key, row);
+      if (isNew) this.#table.reset(row);
     }
     return rows;
   }
@@ -183,7 +183,7 @@ export class EndpointRegistry {
     for (const key of wanted) if (!this.#rows.has(key)) added += 1;
     if (added <= this.#rows.available) return;
     throw new RegistryFull(
-      `${added} new endpoints need rows and ${this.#rows.available} of ${this.#rows.capacity} are free: ` +
+      `${added} new endpoints and pools need rows and ${this.#rows.available} of ${this.#rows.capacity} are free: ` +
         'endpoints of earlier configurations keep theirs until their last request has ended',
     );
   }

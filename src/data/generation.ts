@@ -13,6 +13,7 @@ import { createBalancer } from '../upstream/balance.ts';
 import { Breaker, hasBreaker } from '../upstream/breaker.ts';
 import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
+import { LatencyQuantile } from '../upstream/latency-quantile.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import type { DataContext } from './context.ts';
@@ -153,7 +154,7 @@ function buildPools(
   context: DataContext,
   held: [PoolConfig, EndpointConfig][],
 ): Map<string, Pool> {
-  const { table, clock, random, balancers } = context;
+  const { table, clock, random, balancers, thread } = context;
   return new Map(
     plan.config.pools.map((config) => {
       const endpoints = config.endpoints.map((endpoint): Endpoint => {
@@ -163,9 +164,12 @@ function buildPools(
         return { ...endpoint, row, connections, breaker: breakerOf('endpoint', config, row, context) };
       });
       const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
-      const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
-      const budget = new RetryBudget(clock);
-      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker })];
+      const row = plan.endpointRows.get(poolKey(config))!;
+      const breaker = breakerOf('pool', config, row, context);
+      const active = () => endpoints.reduce((sum, endpoint) => sum + table.inFlight(endpoint.row), 0);
+      const budget = new RetryBudget({ clock, table: table.budgets, row, thread, active });
+      const p95 = new LatencyQuantile(table.budgets, row);
+      return [config.name, new Pool({ config, endpoints, balancer, table, budget, p95, random, breaker })];
     }),
   );
 }
@@ -173,10 +177,10 @@ function buildPools(
 function breakerOf(
   whose: 'endpoint' | 'pool',
   { breaker: config }: PoolConfig,
-  row: number | undefined,
+  row: number,
   { thread, table, clock, random, breakerMoved: onMoved }: DataContext,
 ): Breaker | undefined {
-  if (config === undefined || row === undefined || !hasBreaker(config, whose)) return undefined;
+  if (config === undefined || !hasBreaker(config, whose)) return undefined;
   return new Breaker({ config, row, thread, table, clock, random, onMoved });
 }
 

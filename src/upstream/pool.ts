@@ -11,6 +11,7 @@ import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
+import type { LatencyQuantile } from './latency-quantile.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
 
@@ -26,6 +27,7 @@ export interface PoolParts {
   readonly balancer: Balancer<Endpoint>;
   readonly table: EndpointTable;
   readonly budget: RetryBudget;
+  readonly p95: LatencyQuantile;
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
@@ -38,6 +40,8 @@ export class Pool {
   /** Its endpoints are compared with each other. */
   readonly compares: boolean;
   readonly budget: RetryBudget;
+  /** Of the time to the head, where a route hedges. */
+  readonly p95: LatencyQuantile;
   readonly breaker: Breaker | undefined;
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
@@ -51,13 +55,14 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, random, breaker }: PoolParts) {
+  constructor({ config, endpoints, balancer, table, budget, p95, random, breaker }: PoolParts) {
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
     this.compares = isCompared(config.health.passive);
     this.#verdicts = verdictsOf(config.health.statuses);
     this.budget = budget;
+    this.p95 = p95;
     this.breaker = breaker;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#balancer = balancer;
