@@ -35,6 +35,10 @@ export class LatencyQuantile {
 
   /** Undefined while too little is known. */
   get ms(): number | undefined {
-    return this.#table.samples(this.#row) < KNOWN_AFTER ? undefined : this.#table.quantileMs(this.#row);
+    return knownQuantile(this.#table, this.#row);
   }
+}
+
+export function knownQuantile(table: BudgetTable, row: number): number | undefined {
+  return table.samples(row) < KNOWN_AFTER ? undefined : table.quantileMs(row);
 }

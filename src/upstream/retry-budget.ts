@@ -8,7 +8,7 @@
  *   on a service that hangs.
  */
 import type { Clock } from '../clock.ts';
-import type { BudgetTable } from '../memory/budget-table.ts';
+import type { BudgetTable, Spent } from '../memory/budget-table.ts';
 
 const SECOND_MS = 1_000;
 
@@ -71,6 +71,13 @@ export class RetryBudget {
     const { table, row, thread } = this.#options;
     table.endExtra(row, thread);
   }
+}
+
+/** For operators. */
+export function spentOf(table: BudgetTable, row: number, now: number): Spent & { underWay: number } {
+  const spent = { requests: 0, extra: 0 };
+  table.spent(row, secondOf(now), spent);
+  return { ...spent, underWay: table.underWay(row) };
 }
 
 function secondOf(at: number): number {

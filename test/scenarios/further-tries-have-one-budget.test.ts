@@ -7,7 +7,7 @@ import { startLoad } from '../support/load.ts';
 import { metric } from '../support/metrics.ts';
 import { ask, RawConnection, request } from '../support/raw-client.ts';
 import { timed, until } from '../support/until.ts';
-import { echo, hang, startUpstream, status, type Answer, type Echo, type Upstream } from '../support/upstream.ts';
+import { echo, hang, slow, startUpstream, status, type Answer, type Echo, type Upstream } from '../support/upstream.ts';
 
 const PASSIVE_OFF = { passive: false };
 
@@ -38,6 +38,7 @@ beforeAll(async () => {
           asked: pool([one]),
           hedged: pool([one, two]),
           learnt: pool([one, two]),
+          killed: pool([one, two], { health: {} }),
           alone: { endpoints: first, health: PASSIVE_OFF },
         },
         routes: [
@@ -49,6 +50,7 @@ beforeAll(async () => {
           route('asked', { retry: { on: [503], budget: '100%', retryAfter: '2s' }, timeout: { head: '3s' } }),
           route('hedged', { hedge: { after: '50ms' }, retry: { budget: '100%' } }),
           route('learnt', { hedge: {}, retry: { budget: '100%' } }),
+          route('killed'),
           route('alone', { hedge: { after: '20ms' }, retry: { budget: '100%' } }),
         ],
       },
@@ -94,6 +96,18 @@ describe('in a brown-out', () => {
     expect(one.requests + two.requests).toBe(5);
     expect(await metric(gateway, 'aya_retries_withheld_total', 'reason="method"')).toBe(before + 5);
   });
+});
+
+it('all that an instance had open when it was killed is served by the other, a few at a time', async () => {
+  behaviour.one = behaviour.two = slow(60);
+  const load = startLoad(gateway.url, { clients: 60, path: '/killed/x' });
+  await until(() => load.served > 500 && two.requests > 200, 'load');
+  await two.kill();
+  const atKill = load.served;
+  await until(() => load.served > atKill + 300, 'load without it');
+  await load.stop();
+  await two.revive();
+  expect(load.failures).toEqual([]);
 });
 
 it('a hundred clients that fail together do not return together, nor later than the route allows', async () => {
@@ -170,8 +184,7 @@ describe('a hedge', () => {
   });
 
   it('is not made of a POST, nor of a body that streams, nor of a WebSocket', async () => {
-    behaviour.one = behaviour.two = (incoming, response, upstream) =>
-      void setTimeout(() => echo(incoming, response, upstream), 150);
+    behaviour.one = behaviour.two = slow(150);
     const body = () => new ReadableStream({ start: (stream) => (stream.enqueue(Buffer.from('x')), stream.close()) });
     await get('/hedged/post', { method: 'POST', body: 'x' });
     await get('/hedged/put', { method: 'PUT', body: body(), duplex: 'half' } as RequestInit);
@@ -183,7 +196,7 @@ describe('a hedge', () => {
   });
 
   it('is not made when all others are only backups, and says so', async () => {
-    behaviour.one = (incoming, response, upstream) => void setTimeout(() => echo(incoming, response, upstream), 100);
+    behaviour.one = slow(100);
     expect(await instanceOf(await get('/alone/x'))).toBe('one');
     expect(two.requests).toBe(0);
     expect(await metric(gateway, 'aya_hedges_withheld_total', 'route="alone",reason="endpoint"')).toBe(1);
@@ -194,6 +207,13 @@ describe('a hedge', () => {
     behaviour.one = hang;
     for (let at = 0; at < 6; at++) expect(await instanceOf(await get('/learnt/y'))).toBe('two');
     expect(one.requests).toBeGreaterThan(0);
+    expect(await metric(gateway, 'aya_pool_p95_seconds', 'pool="learnt"')).toBeGreaterThan(0);
+    const { pools } = JSON.parse((await gateway.admin('/pools')).body) as {
+      pools: { name: string; furtherTries: { extra: number; underWay: number } }[];
+    };
+    const { furtherTries } = pools.find(({ name }) => name === 'learnt')!;
+    expect(furtherTries.underWay).toBe(0);
+    expect(furtherTries.extra).toBeGreaterThan(0);
   });
 
   it('passes large answers on whole, and a client that leaves ends both tries', async () => {
