@@ -281,6 +281,7 @@ export class Serving {
 
   get pools(): readonly PoolView[] {
     const parts = {
+      clock: this.#clock,
       registry: this.#endpoints,
       table: this.endpointTable,
       health: this.#health,

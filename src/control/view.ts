@@ -124,6 +124,17 @@ export interface StatusChange {
   readonly reason: string;
 }
 
+/** What a pool was given beside its requests, over all threads (upstream/retry-budget.ts). */
+export interface FurtherTriesView {
+  /** That may be tried again, and tries after or beside their first; both of the last ten seconds. */
+  readonly requests: number;
+  readonly extra: number;
+  /** Of these, those whose answer has not begun. */
+  readonly underWay: number;
+  /** The time within which 95 % of answers begin; undefined while no route with `hedge` has learnt it. */
+  readonly p95Ms: number | undefined;
+}
+
 export interface PoolView {
   readonly name: string;
   readonly balance: string;
@@ -136,6 +147,7 @@ export interface PoolView {
   readonly discovery?: DiscoveryView;
   /** Of the pool as a whole; absent: it has none. */
   readonly breaker?: BreakerView | undefined;
+  readonly furtherTries?: FurtherTriesView | undefined;
   readonly endpoints: readonly EndpointView[];
 }
 

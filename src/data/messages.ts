@@ -21,7 +21,7 @@ export interface GenerationPlan {
   /** Without its consumers. */
   readonly config: Config;
   readonly consumers: SharedConsumers;
-  /** Row of each endpoint, by `endpointKey(pool, endpoint)`, and of each pool with a breaker, by `poolKey(pool)`. */
+  /** Row of each endpoint, by `endpointKey(pool, endpoint)`, and of each pool, by `poolKey(pool)`. */
   readonly endpointRows: ReadonlyMap<string, number>;
   /** Row of each route in the metric table, by route name. */
   readonly routeRows: ReadonlyMap<string, number>;

@@ -13,6 +13,7 @@ import { VERDICT, type Verdict } from '../memory/sample-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
 import { REFUSED, type Breaker, type Outcome } from './breaker.ts';
 import type { Call, Carrier, Switched } from './call.ts';
+import { tellTimeLeft } from './time-left.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
 import { askFirst } from './sticky/ask-first.ts';
@@ -36,6 +37,10 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
     const { pool } = request;
     if (pool.sticky?.asks(request) === true) return askFirst(pool.sticky, request, handler, dispatch);
     request.endpoint = undefined;
+    if (request.tellsDeadline !== undefined || request.exchange.grpc !== undefined) {
+      const tooLate = tellTimeLeft(request, context.clock);
+      if (tooLate !== undefined) return handler.onError(tooLate);
+    }
     const poolTicket = ticketOf(pool.breaker);
     if (poolTicket === REFUSED) return handler.onError(pool.broken);
     let stuckTo = pool.sticky?.pick(request);
@@ -238,6 +243,8 @@ class Attempt extends Deadline implements Call, Control {
     // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.
     if (error === undefined ? !answered : error.retry === 'never') {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
+      // It kept a caller waiting to the end of its deadline, or until another endpoint had answered.
+      if (error?.type === 'http_response_timeout') latency.waited(row, durationMs);
       if (!this.#recorded) this.#record(VERDICT.ignored, durationMs);
       return;
     }

@@ -3,6 +3,7 @@
  * made it: it is logged, counted, and shown with its reason. The state itself is read where it is, in shared memory.
  */
 import type { Clock } from '../../clock.ts';
+import type { PoolConfig } from '../../config/schema.ts';
 import { BREAKER, stateOf, type BreakerState } from '../../memory/breaker-table.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
 import { hasBreaker } from '../../upstream/breaker.ts';
@@ -69,9 +70,10 @@ export class BreakerWatch {
     return this.#view(endpoint.row, this.#endpoints.get(endpoint));
   }
 
-  ofPool(pool: string): BreakerView | undefined {
-    const row = this.#parts.registry.rowOfPool(pool);
-    return row === undefined ? undefined : this.#view(row, this.#pools.get(pool));
+  ofPool({ name, breaker }: PoolConfig): BreakerView | undefined {
+    if (breaker === undefined || !hasBreaker(breaker, 'pool')) return undefined;
+    const row = this.#parts.registry.rowOfPool(name);
+    return row === undefined ? undefined : this.#view(row, this.#pools.get(name));
   }
 
   #view(row: number, known: Known | undefined): BreakerView {
