@@ -296,3 +296,37 @@ it('stays as it is through a reload', async () => {
   expect(service('kept').upstream.requests).toBe(1);
   expect((await breakerOf('kept')).opened).toBe(1);
 });
+
+it('a thread that dies gives back the probes that it had', async () => {
+  const failing = await startService('mortal', status(500));
+  const mortal = await gatewayFixture({
+    gateway: { threads: 2 },
+    crashes: true,
+    files: {
+      'mortal.yaml': {
+        pools: {
+          mortal: {
+            endpoints: [failing.upstream.url],
+            health: { passive: false },
+            breaker: { consecutive: 1, probes: 1, ...SOON },
+          },
+        },
+        routes: [{ name: 'mortal', match: { path: '/*' }, pool: 'mortal', retry: false }],
+      },
+    },
+  });
+  const again = () => fetch(mortal.url).then(({ status }) => status, String);
+  expect(await again()).toBe(500);
+  const { kept, answer } = keeper();
+  failing.answer = answer;
+  const waiting: Promise<unknown>[] = [];
+  await until(() => {
+    waiting.push(again());
+    return kept.length === 1;
+  }, 'a probe');
+  expect(await again()).toBe(503);
+  for (const thread of [...mortal.threads]) await thread.terminate();
+  await Promise.all(waiting);
+  failing.answer = echo;
+  await until(async () => (await again()) === 200, 'the next probe does well');
+});
