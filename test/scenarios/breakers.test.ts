@@ -171,7 +171,15 @@ it('says so in the log, in the metrics and in /pools', async () => {
     expect.objectContaining({ event: 'breaker_open', pool: 'row', endpoint, level: 40 }) as object,
   );
   expect(await metric(gateway, 'aya_endpoint_breaker_state', 'pool="row"')).toBe(2);
-  expect(await metric(gateway, 'aya_breaker_opened_total', 'pool="row"')).toBe(1);
+  const opened = (pool: string, cause: string) =>
+    metric(
+      gateway,
+      'aya_breaker_opened_total',
+      `pool="${pool}",endpoint="${service(pool).upstream.url}",cause="${cause}"`,
+    );
+  expect(await opened('row', 'consecutive-failures')).toBe(1);
+  expect(await opened('share', 'failure-share')).toBe(1);
+  expect(await opened('slow', 'slow-share')).toBe(1);
   const page = await poolPage('row');
   expect(page).toMatchObject({ available: 0, endpoints: [{ state: 'breaker open' }] });
   expect(page.endpoints[0]!.history.at(-1)!.reason).toMatch(/^breaker open: 3 failures in a row/);
