@@ -16,6 +16,7 @@ import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { LoadReader } from '../upstream/load/reader.ts';
 import { adaptiveOf } from '../upstream/load/weights.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
+import { compileSticky } from '../upstream/sticky/compile.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
@@ -149,7 +150,7 @@ async function buildInspector(routes: readonly RouteConfig[], context: DataConte
   return Inspector.build(routes, context);
 }
 
-function buildPools(
+export function buildPools(
   plan: GenerationPlan,
   store: EndpointStore,
   context: DataContext,
@@ -168,9 +169,10 @@ function buildPools(
       const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
       const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
       const budget = new RetryBudget(clock);
+      const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
       const adaptive = adaptiveOf(config.balance);
       const loads = adaptive && new LoadReader(adaptive, table.loads, clock);
-      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker, loads })];
+      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker, sticky, loads })];
     }),
   );
 }

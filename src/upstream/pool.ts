@@ -11,6 +11,7 @@ import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
+import type { Stickiness } from './sticky/stickiness.ts';
 import { heedAgents, isFull } from './load/agent-limits.ts';
 import type { LoadReader } from './load/reader.ts';
 import type { RetryBudget } from './retry-budget.ts';
@@ -34,6 +35,7 @@ export interface PoolParts {
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
+  readonly sticky?: Stickiness | undefined;
   /** Where endpoints are weighed by what they report. */
   readonly loads?: LoadReader | undefined;
 }
@@ -46,6 +48,8 @@ export class Pool {
   readonly compares: boolean;
   readonly budget: RetryBudget;
   readonly breaker: Breaker | undefined;
+  /** Asked before `pick`, where sessions keep clients at endpoints. */
+  readonly sticky: Stickiness | undefined;
   readonly loads: LoadReader | undefined;
   readonly #hasAgents: boolean;
   readonly #verdicts: readonly Verdict[];
@@ -60,7 +64,7 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, random, breaker, loads }: PoolParts) {
+  constructor({ config, endpoints, balancer, table, budget, random, breaker, sticky, loads }: PoolParts) {
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -68,6 +72,7 @@ export class Pool {
     this.#verdicts = verdictsOf(config.health.statuses);
     this.budget = budget;
     this.breaker = breaker;
+    this.sticky = sticky;
     this.loads = loads;
     this.#hasAgents = config.health.agent !== undefined;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
