@@ -1,11 +1,10 @@
-/** RFC 9110 §9.2.2: methods of which twice is the same as once, so that what may have been done already may be sent again. */
-
-/** Safe methods, PUT and DELETE. Further ones are from WebDAV's registry and the QUERY draft. */
+/** RFC 9110 §9.2.2: safe methods, PUT and DELETE. Further ones are from WebDAV's registry and the QUERY draft. */
 const IDEMPOTENT: ReadonlySet<string> = new Set([
   ...['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY', 'PROPFIND', 'REPORT', 'SEARCH'],
   ...['PUT', 'DELETE'],
 ]);
 
+/** Twice is the same as once. */
 export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method);
 }

@@ -2,7 +2,6 @@
 import type { Random } from '../../src/clock.ts';
 import type { ErrorType, GatewayError } from '../../src/errors.ts';
 import { codeOf } from '../../src/grpc/status.ts';
-import { isIdempotent } from '../../src/idempotent.ts';
 import type { RetryConfig, RetryWord } from './schema.ts';
 
 type Trouble = 'connect' | 'reset' | 'timeout';
@@ -29,11 +28,17 @@ const GRPC_WORDS: readonly (readonly [word: RetryWord, code: number])[] = [
   ['grpc-unavailable', codeOf('UNAVAILABLE')],
 ];
 
+/** Why a try that failed in a way which is tried again was not. */
+export const WITHHELD = ['attempts', 'method', 'body', 'retry-after', 'deadline', 'budget', 'crowded'] as const;
+export type Withheld = (typeof WITHHELD)[number];
+
 export class RetryPolicy {
   readonly attempts: number;
   readonly share: number;
   /** Larger bodies are not kept for a second try; 0 when nothing that was sent is ever sent again. */
   readonly keptBytes: number;
+  /** Nobody is kept waiting for longer because an answer asks for it. */
+  readonly longestAskedMs: number;
   readonly #on: ReadonlySet<RetryWord | number>;
   readonly #grpcCodes: ReadonlySet<number>;
   readonly #baseMs: number;
@@ -43,6 +48,7 @@ export class RetryPolicy {
   constructor(config: RetryConfig, random: Random) {
     this.attempts = config.attempts;
     this.share = config.budget;
+    this.longestAskedMs = config.retryAfter;
     this.keptBytes = config.on.every((word) => word === 'connect') ? 0 : config.maxBody;
     this.#on = new Set(config.on);
     this.#grpcCodes = new Set(GRPC_WORDS.flatMap(([word, code]) => (config.on.includes(word) ? [code] : [])));
@@ -51,15 +57,13 @@ export class RetryPolicy {
     this.#random = random;
   }
 
-  /** RFC 9110 §9.2.2: what may have been processed is repeated only where twice is the same as once. */
-  coversError(error: GatewayError, method: string): boolean {
-    const trouble = TROUBLES[error.type];
-    return trouble !== undefined && this.#on.has(trouble) && (error.retry === 'always' || isIdempotent(method));
+  coversError({ type, retry }: GatewayError): boolean {
+    const trouble = TROUBLES[type];
+    return trouble !== undefined && retry !== 'never' && this.#on.has(trouble);
   }
 
-  /** An answer tells that the request arrived, and a 503 does not tell how far it got. */
-  coversStatus(status: number, method: string): boolean {
-    return status >= 400 && this.#on.has(status) && isIdempotent(method);
+  coversStatus(status: number): boolean {
+    return status >= 400 && this.#on.has(status);
   }
 
   /**
@@ -70,8 +74,12 @@ export class RetryPolicy {
     return code !== undefined && this.#grpcCodes.has(code);
   }
 
-  /** Full jitter: clients that failed together must not return together. @param retry 0 for the first. */
-  backoffMs(retry: number): number {
-    return this.#random() * Math.min(this.#maxMs, this.#baseMs * 2 ** retry);
+  /**
+   * Full jitter: clients that failed together must not return together, also those that were all told the same time.
+   * @param retry 0 for the first. @param askedMs by the answer.
+   */
+  backoffMs(retry: number, askedMs = 0): number {
+    const ownMs = this.#random() * Math.min(this.#maxMs, this.#baseMs * 2 ** retry);
+    return askedMs === 0 ? ownMs : Math.max(ownMs, askedMs * (1 + this.#random() / 2));
   }
 }

@@ -9,17 +9,19 @@ import { describeBalance } from '../upstream/balance.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
-import type { EndpointStatus, EndpointView, PoolView, TierView } from './view.ts';
+import { spentOf } from '../upstream/retry-budget.ts';
+import { knownQuantile } from '../upstream/latency-quantile.ts';
+import type { EndpointStatus, EndpointView, FurtherTriesView, PoolView, TierView } from './view.ts';
 
 /** All but what only says how one of them is meant. */
 const STATUSES = Object.entries(ENDPOINT).filter(([name]) => name !== 'keepsSessions') as [EndpointStatus, number][];
 
 export interface PoolViewParts {
+  readonly clock: Clock;
   readonly registry: EndpointRegistry;
   readonly table: EndpointTable;
   readonly health: Health;
   readonly discovery: Discovery;
-  readonly clock: Clock;
   /** The gateway's own. */
   readonly zone: string | undefined;
 }
@@ -35,9 +37,16 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
     panics: parts.health.panic.count(pool.name),
     available: endpoints.filter(isAvailable).length,
     ...(discovery && { discovery }),
-    breaker: parts.health.breakers.ofPool(pool.name),
+    breaker: parts.health.breakers.ofPool(pool),
+    furtherTries: furtherTriesOf(pool, parts),
     endpoints,
   };
+}
+
+function furtherTriesOf({ name }: PoolConfig, { registry, table, clock }: PoolViewParts): FurtherTriesView | undefined {
+  const row = registry.rowOfPool(name);
+  if (row === undefined) return undefined;
+  return { ...spentOf(table.budgets, row, clock.now()), p95Ms: knownQuantile(table.budgets, row) };
 }
 
 /** Whether the balancer may choose it. */

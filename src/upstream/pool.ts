@@ -11,6 +11,7 @@ import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, choiceRules, type ChoiceRules, type Member } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
+import type { LatencyQuantile } from './latency-quantile.ts';
 import type { Stickiness } from './sticky/stickiness.ts';
 import { heedAgents, isFull } from './load/agent-limits.ts';
 import type { LoadReader } from './load/reader.ts';
@@ -37,6 +38,7 @@ export interface PoolParts {
   readonly zone?: string | undefined;
   readonly clock: Clock;
   readonly budget: RetryBudget;
+  readonly p95: LatencyQuantile;
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
@@ -52,6 +54,8 @@ export class Pool {
   /** Its endpoints are compared with each other. */
   readonly compares: boolean;
   readonly budget: RetryBudget;
+  /** Of the time to the head, where a route hedges. */
+  readonly p95: LatencyQuantile;
   readonly breaker: Breaker | undefined;
   /** Asked before `pick`, where sessions keep clients at endpoints. */
   readonly sticky: Stickiness | undefined;
@@ -76,13 +80,15 @@ export class Pool {
   #broken: readonly Endpoint[] = [];
 
   constructor(parts: PoolParts) {
-    const { config, endpoints, createBalancer, table, zone, clock, budget, random, breaker, sticky, loads } = parts;
+    const { config, endpoints, createBalancer, table, zone, clock, budget, p95, random } = parts;
+    const { breaker, sticky, loads } = parts;
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
     this.compares = isCompared(config.health.passive);
     this.#verdicts = verdictsOf(config.health.statuses);
     this.budget = budget;
+    this.p95 = p95;
     this.breaker = breaker;
     this.sticky = sticky;
     this.loads = loads;

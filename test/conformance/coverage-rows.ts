@@ -37,6 +37,8 @@ export const http2 = inFile('test/conformance/http2-connections.test.ts');
 export const answers = inFile('test/faults/upstream-answers.test.ts');
 export const hostile = inFile('test/faults/hostile-clients.test.ts');
 export const clients = inFile('test/faults/clients-and-deadlines.test.ts');
+export const failOver = inFile('test/faults/fail-over.test.ts');
+export const further = inFile('test/scenarios/further-tries-have-one-budget.test.ts');
 export const throws = inFile('test/faults/a-plugin-throws.test.ts');
 export const discovered = inFile('test/scenarios/endpoints-are-discovered.test.ts');
 export const outliers = inFile('test/scenarios/outliers.test.ts');
@@ -71,7 +73,6 @@ export const breaking = inFile('test/faults/streams-that-break.test.ts');
 export const secrets = inFile('src/config/secret-files.test.ts');
 export const json = inFile('plugins/validate/json.test.ts');
 export const types = inFile('plugins/validate/content-type.test.ts');
-export const failing = inFile('test/faults/fail-over.test.ts');
 export const chosen = inFile('src/upstream/candidates.test.ts');
 export const starts = inFile('test/scenarios/slow-starts.test.ts');
 

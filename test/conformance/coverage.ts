@@ -34,15 +34,12 @@ import {
   load,
   logins,
   bombs,
-  breakers,
   breaking,
   choices,
   coded,
-  discovered,
   none,
   inspected,
   outlive,
-  outliers,
   overHttp2,
   reconnects,
   OWN_FIELDS_STAY,
@@ -52,14 +49,11 @@ import {
   shape,
   sockets,
   streams,
-  throws,
   tls,
   tokens,
   type Row,
-  chosen,
-  failing,
-  starts,
 } from './coverage-rows.ts';
+import { RESILIENCE } from './coverage-resilience.ts';
 
 export const FAULTS: readonly Row[] = [
   held(
@@ -370,43 +364,5 @@ export const FAULTS: readonly Row[] = [
     overHttp2('keeps them through reloads, and at the end of its drain'),
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
-  held('F112', 'an endpoint that fails at once', outliers('by default: one of three that fails at once is out')),
-  held('F116', 'a health endpoint that lies', outliers('a health endpoint that says 200 while requests fail')),
-  held(
-    'F119',
-    'circuit breakers',
-    breakers(
-      'opens when its share of answers failed',
-      'lets a trickle through over both threads',
-      'gives the place of a probe back when its client leaves',
-    ),
-  ),
-  held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
-  held(
-    'F113',
-    'all endpoints are unhealthy',
-    failing('with all endpoints unhealthy, %s as configured', 'takes a dead endpoint out before a request meets it'),
-    chosen('are not all in a panic that fails', 'of %s are, with their shares, "%s"'),
-  ),
-  held(
-    'C10',
-    'an endpoint that comes back cold',
-    starts(
-      'one that comes back cold is not stampeded, though it has the fewest connections',
-      'with %j one that joins has little at first, in all threads',
-    ),
-  ),
-  held(
-    'C11',
-    'the names of an upstream change, fail or answer nothing',
-    discovered(
-      'they come and go under load, and no request is lost',
-      'they stay as they were when the name is gone or its server is, which is said and counted',
-    ),
-  ),
-  held(
-    'C12',
-    'a name that leads to where it must not',
-    discovered('an address outside of `allow` is refused, and what was before stays'),
-  ),
+  ...RESILIENCE,
 ];
