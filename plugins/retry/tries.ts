@@ -73,17 +73,24 @@ export class Tries implements ResponseHandler, Control {
 
   // --- the decision ---
 
-  /** @param nothingSent then another endpoint is tried at once: waiting would help nobody. */
   #mayTryAgain(nothingSent: boolean): boolean {
+    const withheld = this.#reasonAgainst(nothingSent);
+    if (withheld !== undefined) this.#request.exchange.record?.notRetried(withheld);
+    return withheld === undefined;
+  }
+
+  /** @param nothingSent then another endpoint is tried at once: waiting would help nobody. */
+  #reasonAgainst(nothingSent: boolean): string | undefined {
     const request = this.#request;
-    if (this.#retries >= this.#policy.attempts || !this.#isReplayable) return false;
+    if (this.#retries >= this.#policy.attempts) return 'attempts';
+    if (!this.#isReplayable) return 'body';
     const untriedLeft = rememberEndpoint(request);
     const atOnce = nothingSent && untriedLeft && this.#retries === 0;
     this.#delayMs = atOnce ? 0 : this.#policy.backoffMs(this.#retries);
-    if (request.exchange.remainingMs() <= this.#delayMs) return false;
+    if (request.exchange.remainingMs() <= this.#delayMs) return 'deadline';
     // A try of which nothing was sent gave no upstream any work, so the next one is no load on top: it costs no budget.
     // The budget last: it is spent by asking.
-    return nothingSent || request.pool.budget.tryRetry(this.#policy.share);
+    return nothingSent || request.pool.budget.tryRetry(this.#policy.share) ? undefined : 'budget';
   }
 
   get #isReplayable(): boolean {
@@ -94,6 +101,7 @@ export class Tries implements ResponseHandler, Control {
     this.#control = undefined;
     this.#retries++;
     this.#request.exchange.retries++;
+    this.#request.exchange.record?.retried(this.#delayMs);
     if (!isReplayable(this.#request)) this.#request.body = this.#streamedCall!.replay();
     if (this.#delayMs === 0) this.#try();
     else this.#wait = this.#clock.after(this.#delayMs, () => this.#try());

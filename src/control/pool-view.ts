@@ -1,13 +1,11 @@
 /** What `/pools`, the metrics and `aya explain` show of each endpoint: put together from the registry and the tables. */
 import type { EndpointTable } from '../memory/endpoint-table.ts';
-import { ENDPOINT } from '../memory/endpoint-table.ts';
+import { statusWords } from '../upstream/reasons.ts';
 import type { PoolConfig } from '../config/schema.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
-import type { EndpointStatus, EndpointView, PoolView } from './view.ts';
-
-const STATUSES = Object.entries(ENDPOINT) as [EndpointStatus, number][];
+import type { EndpointView, PoolView } from './view.ts';
 
 export interface PoolViewParts {
   readonly registry: EndpointRegistry;
@@ -38,7 +36,6 @@ export function isAvailable({ status, breaker }: Pick<EndpointView, 'status' | '
 
 function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewParts): EndpointView {
   const { row, url, config, history, knownSince } = endpoint;
-  const status = table.status(row);
   const last = history.at(-1);
   return {
     url,
@@ -46,7 +43,7 @@ function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewP
     weight: config.weight,
     backup: config.backup,
     ...(config.discoveredBy !== undefined && { discoveredBy: config.discoveredBy }),
-    status: STATUSES.filter(([, bit]) => (status & bit) !== 0).map(([name]) => name),
+    status: statusWords(table.status(row)),
     reason: last?.reason ?? '',
     since: last?.since ?? knownSince,
     inFlight: table.inFlight(row),

@@ -24,6 +24,7 @@ import { AccessLog } from './access-log.ts';
 import { Challenges } from './challenges.ts';
 import { StoredConsumers } from './consumers.ts';
 import type { DataContext } from './context.ts';
+import { DecisionRecorder } from './decisions/recorder.ts';
 import { Documents } from './documents.ts';
 import type { Exchange } from './exchange.ts';
 import { buildGeneration, type Generation } from './generation.ts';
@@ -101,6 +102,12 @@ class DataPlane implements ListenerHost {
     const cacheTable = new CacheTable(data.cache);
     this.#fleet = data.answerStore && new FleetCache(data.answerStore, { table: cacheTable, clock, random, log });
     void this.#fleet?.start();
+    const decisions = new DecisionRecorder({
+      table,
+      clock,
+      random,
+      send: (records, dropped) => line.send({ kind: 'decisions', records, dropped }),
+    });
     this.context = {
       thread,
       threads,
@@ -120,10 +127,12 @@ class DataPlane implements ListenerHost {
       cache: new CacheStore(cacheTable, thread, this.#fleet),
       counters: new CounterTable(data.counters, countersOf(plugins)),
       tickets: new TicketSecrets(data.ticketSecrets),
+      decisions,
       tunnels: new OpenTunnels(metrics),
       draining: false,
       suspect: (row, failures, reason) => line.send({ kind: 'suspect', row, failures, reason }),
       breakerMoved: (row, state, reason) => line.send({ kind: 'breaker', row, state, reason }),
+      recordFailure: (exchange) => decisions.recordFailure(exchange),
     };
     this.#store = new EndpointStore({ threads, clock, wheel, metrics });
     this.noRoute = noRouteRule();
@@ -146,6 +155,7 @@ class DataPlane implements ListenerHost {
     if (error !== undefined) metrics.error(rule.row, ERROR_TYPES.indexOf(error.type));
     for (let retry = 0; retry < exchange.retries; retry++) metrics.retry(rule.row);
     this.#accessLog?.write(exchange, durationMs);
+    this.context.decisions.end(exchange, durationMs);
   }
 
   async #receive(message: ToThread): Promise<void> {
@@ -176,6 +186,8 @@ class DataPlane implements ListenerHost {
       await this.#leases?.settled;
       const generation: Generation = await buildGeneration(plan, this.#store, this.context, () => {
         this.#live.delete(generation);
+        // While the control plane still knows whose its rows are.
+        this.context.decisions.flush();
         this.#line.send({ kind: 'released', id: plan.id });
       });
       this.#live.add(generation);
@@ -195,6 +207,7 @@ class DataPlane implements ListenerHost {
     const { accessLog, shed } = next.settings;
     if (JSON.stringify(accessLog) !== JSON.stringify(before?.settings.accessLog)) this.#openAccessLog(next);
     this.overload.configure(shed);
+    this.context.decisions.configure(next.settings.explain);
     this.#current = next;
     this.context.metrics.generation(id);
     before?.retire();
@@ -253,6 +266,7 @@ class DataPlane implements ListenerHost {
     this.#accessLog = undefined;
     await this.#leases?.close();
     await this.#fleet?.close();
+    this.context.decisions.flush();
     this.#line.send({ kind: 'drained', cut });
   }
 
@@ -279,6 +293,7 @@ function noRouteRule(): Rule {
     idleMs: 60_000,
     streamIdleMs: 60_000,
     websocket: false,
+    sample: 0,
     hooks: [],
     endings: [],
     edits: [],

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../data/dispatch.ts';
+import type { Exchange } from '../data/exchange.ts';
 import { GatewayError } from '../errors.ts';
 import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
@@ -12,6 +13,7 @@ import { BREAKER, stateOf, type BreakerState } from '../memory/breaker-table.ts'
 import { VERDICT, type Verdict } from '../memory/sample-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
 import { REFUSED, type Breaker, type Outcome } from './breaker.ts';
+import type { AttemptRecord } from './attempt-record.ts';
 import type { Call, Carrier, Switched } from './call.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
@@ -28,6 +30,8 @@ export interface UpstreamContext {
   readonly suspect: (row: number, failures: number, reason: string) => void;
   /** This thread has moved the breaker of a row. */
   readonly breakerMoved: (row: number, state: BreakerState, reason: string) => void;
+  /** An attempt has failed: its exchange may have a decision record from here on. */
+  readonly recordFailure: (exchange: Exchange) => Exchange['record'];
 }
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
@@ -35,12 +39,12 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
     const { pool } = request;
     request.endpoint = undefined;
     const poolTicket = ticketOf(pool.breaker);
-    if (poolTicket === REFUSED) return handler.onError(pool.broken);
+    if (poolTicket === REFUSED) return refuse(request, handler, pool.broken);
     for (;;) {
       const endpoint = pool.pick(request.exchange, request.tried);
       if (endpoint === undefined) {
         pool.breaker?.record(poolTicket, 'cancelled', 0);
-        return handler.onError(pool.unavailable);
+        return refuse(request, handler, pool.unavailable);
       }
       const ticket = ticketOf(endpoint.breaker);
       if (ticket !== REFUSED) {
@@ -51,6 +55,12 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
       pool.lookAgain();
     }
   };
+}
+
+function refuse({ exchange, pool, tried }: UpstreamRequest, handler: ResponseHandler, error: GatewayError): void {
+  const record = exchange.record?.picked(pool, undefined, tried);
+  if (record !== undefined) record.fault = error.type;
+  handler.onError(error);
 }
 
 /** Where there is no breaker, any number is a ticket. */
@@ -75,6 +85,8 @@ class Attempt extends Deadline implements Call, Control {
   readonly #poolTicket: number;
   /** The breakers know. */
   #recorded: boolean;
+  /** In the decision record of the exchange, if it has one. */
+  #noted: AttemptRecord | undefined;
 
   constructor(
     context: UpstreamContext,
@@ -97,6 +109,8 @@ class Attempt extends Deadline implements Call, Control {
   start(): void {
     const { clock, table, thread } = this.#context;
     this.#startedAt = clock.now();
+    const { exchange, pool, tried } = this.request;
+    this.#noted = exchange.record?.picked(pool, this.#endpoint, tried);
     table.begin(this.#endpoint.row, thread);
     if (!this.#isStreamed) this.#setDeadline();
     this.#handler.onStart(this);
@@ -166,6 +180,7 @@ class Attempt extends Deadline implements Call, Control {
     if (this.request.perTryMs > 0) this.#context.wheel.clear(this);
     const { exchange } = this.request;
     exchange.upstreamMs = this.#headAt - this.#startedAt;
+    if (this.#noted !== undefined || status >= 500) this.#note('', exchange.upstreamMs);
     const refusal = exchange.upgrade?.refusalOf(status);
     if (refusal !== undefined) return this.abort(refusal);
     exchange.grpc?.onHead(fields);
@@ -225,11 +240,14 @@ class Attempt extends Deadline implements Call, Control {
     // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.
     if (error === undefined ? !answered : error.retry === 'never') {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
+      if (this.#noted !== undefined) this.#noted.cancelled = true;
       if (!this.#recorded) this.#record(VERDICT.ignored, durationMs);
       return;
     }
     const verdict = error === undefined ? this.#saidVerdict : VERDICT.failed;
     metrics.attempt(row, answered ? this.#statusClass : OUTCOME.failure, durationMs);
+    if (this.#noted !== undefined || verdict === VERDICT.failed)
+      this.#note(error?.type ?? this.#grpcFault ?? '', durationMs);
     if (pool.compares) table.samples.add(row, thread, verdict, durationMs);
     if (!this.#recorded) this.#record(verdict, durationMs);
     if (verdict === VERDICT.ignored) return;
@@ -273,9 +291,26 @@ class Attempt extends Deadline implements Call, Control {
   }
 
   get #saidFault(): string {
-    const { grpc } = this.request.exchange;
-    return grpc?.isServerFault === true ? `grpc status ${GRPC_STATUSES[grpc.status!]}` : `status ${this.#status}`;
+    return this.#grpcFault ?? `status ${this.#status}`;
   }
+
+  get #grpcFault(): string | undefined {
+    const { grpc } = this.request.exchange;
+    return grpc?.isServerFault === true ? `grpc status ${GRPC_STATUSES[grpc.status!]}` : undefined;
+  }
+
+  // --- what the decision record of the exchange says of it ---
+
+  /** One that went badly is told of although nothing was recorded when it began. */
+  #note(fault: string, ms: number): void {
+    const { exchange, pool } = this.request;
+    this.#noted ??= this.#context.recordFailure(exchange)?.failed(pool, this.#endpoint, this.#startedAt);
+    if (this.#noted === undefined) return;
+    this.#noted.status = this.#status;
+    this.#noted.fault = fault;
+    this.#noted.ms = ms;
+  }
+
   // --- what its breakers hear, once ---
 
   /** Its place is wanted by others: that the answer has begun is enough to know, for its body may take hours. */

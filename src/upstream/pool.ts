@@ -110,6 +110,17 @@ export class Pool {
     });
   }
 
+  /** Who may be picked now. Decision records look at it, and at what the balancer compares. */
+  get candidates(): readonly Endpoint[] {
+    if (this.#table.epoch !== this.#epoch) this.#refresh();
+    return this.#candidates;
+  }
+
+  /** Undefined: its balancer compares nothing. */
+  costOf(endpoint: Endpoint): number | undefined {
+    return this.#balancer.cost?.(endpoint);
+  }
+
   /** Whether an endpoint that is not in `tried` could be picked now. */
   hasUntried(tried: readonly Endpoint[]): boolean {
     if (this.#table.epoch !== this.#epoch) this.#refresh();

@@ -1,4 +1,5 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
+import { breakerWord } from '../../upstream/reasons.ts';
 import { VERSION } from '../../version.ts';
 import type { AdminView, BreakerView, DiscoveryView, EndpointView, PoolView } from '../view.ts';
 
@@ -72,7 +73,7 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
 /** `available`, or all that speaks against it. */
 function stateOf(status: readonly string[], breaker: BreakerView | undefined): string {
   const against =
-    breaker === undefined || breaker.state === 'closed' ? status : [...status, `breaker ${breaker.state}`];
+    breaker === undefined || breaker.state === 'closed' ? status : [...status, breakerWord(breaker.state)];
   return against.length === 0 ? 'available' : against.join(', ');
 }
 

@@ -6,6 +6,7 @@ import type { Clock } from '../../clock.ts';
 import { BREAKER, stateOf, type BreakerState } from '../../memory/breaker-table.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
 import { hasBreaker } from '../../upstream/breaker.ts';
+import { BREAKER_NAMES, breakerWord } from '../../upstream/reasons.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
 import type { ControlLog } from '../log.ts';
 import type { BreakerView } from '../view.ts';
@@ -23,12 +24,6 @@ export interface BreakerWatchParts {
   readonly clock: Clock;
   readonly log: ControlLog;
 }
-
-const NAMES: Readonly<Record<BreakerState, BreakerView['state']>> = {
-  [BREAKER.closed]: 'closed',
-  [BREAKER.open]: 'open',
-  [BREAKER.halfOpen]: 'half-open',
-};
 
 export class BreakerWatch {
   readonly #parts: BreakerWatchParts;
@@ -49,7 +44,7 @@ export class BreakerWatch {
     known.reason = reason;
     known.since = this.#parts.clock.wall();
     if (state === BREAKER.open) known.opened += 1;
-    registry.note(row, `breaker ${NAMES[state]}: ${reason}`);
+    registry.note(row, `${breakerWord(BREAKER_NAMES[state])}: ${reason}`);
     this.#tell(pool, endpoint?.url, state, reason);
   }
 
@@ -77,7 +72,7 @@ export class BreakerWatch {
   #view(row: number, known: Known | undefined): BreakerView {
     const { table } = this.#parts;
     return {
-      state: NAMES[stateOf(table.breakers.word(row))],
+      state: BREAKER_NAMES[stateOf(table.breakers.word(row))],
       reason: known?.reason ?? '',
       since: known?.since,
       opened: known?.opened ?? 0,
@@ -87,8 +82,8 @@ export class BreakerWatch {
 
   #tell(pool: string, endpoint: string | undefined, state: BreakerState, reason: string): void {
     const { log } = this.#parts;
-    const fields = { event: `breaker_${NAMES[state].replace('-', '_')}`, pool, endpoint, reason };
-    const message = `breaker ${NAMES[state]}: ${endpoint ?? `pool '${pool}'`}`;
+    const fields = { event: `breaker_${BREAKER_NAMES[state].replace('-', '_')}`, pool, endpoint, reason };
+    const message = `breaker ${BREAKER_NAMES[state]}: ${endpoint ?? `pool '${pool}'`}`;
     if (state === BREAKER.open) log.warn(fields, message);
     else log.info(fields, message);
   }

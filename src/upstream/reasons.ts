@@ -1,0 +1,97 @@
+/**
+ * Why an endpoint is passed over: each reason there is, once, with its word. /pools, `aya explain`, decision records and
+ * metrics all say these words. In a record the reasons are bits, so that a data thread tells them in one number; the words,
+ * and what is known beside them, are put to it where somebody reads.
+ *
+ * A new reason: its bit here, set in `reasonsAgainst`; its word below; what it means to a person, where the word alone does not say.
+ * A new status of the endpoint table is a reason by itself.
+ */
+import { BREAKER, type BreakerState } from '../memory/breaker-table.ts';
+import { ENDPOINT } from '../memory/endpoint-table.ts';
+
+/** The statuses of the endpoint table have the lowest eight. */
+const STATUS_BITS = 0xff;
+
+export const AGAINST = {
+  ...ENDPOINT,
+  breakerOpen: 1 << 8,
+  breakerHalfOpen: 1 << 9,
+  backup: 1 << 10,
+  weightZero: 1 << 11,
+  triedAlready: 1 << 12,
+} as const;
+
+export type EndpointStatus = keyof typeof ENDPOINT;
+
+const STATUSES = Object.entries(ENDPOINT) as [EndpointStatus, number][];
+
+/** As in `/pools`. */
+export const BREAKER_NAMES: Readonly<Record<BreakerState, 'closed' | 'open' | 'half-open'>> = {
+  [BREAKER.closed]: 'closed',
+  [BREAKER.open]: 'open',
+  [BREAKER.halfOpen]: 'half-open',
+};
+
+/** As the history of an endpoint begins to tell of them: `breaker open: 12 of 20 …`. */
+export const BREAKER_WORDS: ReadonlyMap<number, string> = new Map([
+  [AGAINST.breakerOpen, breakerWord('open')],
+  [AGAINST.breakerHalfOpen, breakerWord('half-open')],
+]);
+
+/** The first that holds is told first. */
+const WORDS: readonly (readonly [bit: number, word: string])[] = [
+  ...STATUSES.map(([name, bit]) => [bit, name] as const),
+  ...BREAKER_WORDS,
+  [AGAINST.triedAlready, 'tried already'],
+  [AGAINST.weightZero, 'weight 0'],
+  [AGAINST.backup, 'backup'],
+];
+
+/** What a word means, where an endpoint was not chosen for it. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  'tried already': 'an attempt before this one had it',
+  'weight 0': 'takes no traffic',
+  backup: 'others are available',
+};
+
+export function breakerWord(state: 'closed' | 'open' | 'half-open'): string {
+  return `breaker ${state}`;
+}
+
+/** Those that its status holds. */
+export function statusWords(status: number): EndpointStatus[] {
+  return STATUSES.filter(([, bit]) => (status & bit) !== 0).map(([name]) => name);
+}
+
+/** @param against bits of AGAINST. */
+export function reasonsOf(against: number): (readonly [bit: number, word: string])[] {
+  return WORDS.filter(([bit]) => (against & bit) !== 0);
+}
+
+/** `backup: others are available` */
+export function reasonText(word: string): string {
+  const meaning = MEANINGS[word];
+  return meaning === undefined ? word : `${word}: ${meaning}`;
+}
+
+/** What may be known of an endpoint when it is or is not picked. */
+export interface Standing {
+  readonly status: number;
+  readonly breaker: BreakerState;
+  readonly weight: number;
+  readonly backup: boolean;
+  readonly isCandidate: boolean;
+  readonly isTried: boolean;
+}
+
+/** @returns bits of AGAINST; 0: nothing speaks against it. */
+export function reasonsAgainst({ status, breaker, weight, backup, isCandidate, isTried }: Standing): number {
+  let against = status & STATUS_BITS;
+  if (breaker === BREAKER.open) against |= AGAINST.breakerOpen;
+  if (breaker === BREAKER.halfOpen) against |= AGAINST.breakerHalfOpen;
+  if (isTried) against |= AGAINST.triedAlready;
+  if (weight === 0) against |= AGAINST.weightZero;
+  // A role rather than a fault: it is passed over for that only while others serve.
+  if (backup && !isCandidate && against === 0) against |= AGAINST.backup;
+  return against;
+}
