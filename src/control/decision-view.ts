@@ -6,7 +6,7 @@
 import type { AttemptMessage, DecisionMessage, RecordCause } from '../data/decisions/record.ts';
 import type { PoolCause } from '../data/decisions/pool-cause.ts';
 import type { ConsideredEndpoint, PassedOverEndpoint, PoolStanding } from '../upstream/attempt-record.ts';
-import { AGAINST, BREAKER_WORDS, reasonsOf, reasonText } from '../upstream/reasons.ts';
+import { AGAINST, BREAKER_WORDS, isBreakerWord, reasonsOf, reasonText } from '../upstream/reasons.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
 import type { StatusChange } from './view.ts';
@@ -218,7 +218,7 @@ function changeBehind(history: readonly StatusChange[], bit: number, at: number)
     if (change.since > at + SLACK_MS) return false;
     if (breaker !== undefined) return change.reason.startsWith(`${breaker}: `);
     const before = index === 0 ? 0 : history[index - 1]!.status;
-    return (change.status & bit) !== 0 && (before & bit) === 0 && !change.reason.startsWith('breaker ');
+    return (change.status & bit) !== 0 && (before & bit) === 0 && !isBreakerWord(change.reason);
   });
 }
 

@@ -1,6 +1,6 @@
 /** What `/pools`, the metrics and `aya explain` show of each endpoint: put together from the registry and the tables. */
 import type { EndpointTable } from '../memory/endpoint-table.ts';
-import { statusWords } from '../upstream/reasons.ts';
+import { breakerWord, statusWords } from '../upstream/reasons.ts';
 import type { PoolConfig } from '../config/schema.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
@@ -32,6 +32,11 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
 /** Whether the balancer may choose it. */
 export function isAvailable({ status, breaker }: Pick<EndpointView, 'status' | 'breaker'>): boolean {
   return status.length === 0 && (breaker === undefined || breaker.state === 'closed');
+}
+
+/** Every reason to pass it over now: the words of `/pools`, metrics and decision records. */
+export function againstNow({ status, breaker }: Pick<EndpointView, 'status' | 'breaker'>): readonly string[] {
+  return breaker === undefined || breaker.state === 'closed' ? status : [...status, breakerWord(breaker.state)];
 }
 
 function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewParts): EndpointView {

@@ -11,6 +11,7 @@ import { MetricsPage, type Labels } from './metrics-page.ts';
 import { isAvailable } from './pool-view.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
 import { breakers } from './scrape-breakers.ts';
+import { decisions } from './scrape-decisions.ts';
 import { discovery } from './scrape-discovery.ts';
 import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
@@ -27,6 +28,7 @@ export type ScrapeView = Pick<
   | 'config'
   | 'metricTable'
   | 'counters'
+  | 'decisions'
   | 'counterTable'
   | 'cacheTable'
   | 'limitUsage'
@@ -67,6 +69,7 @@ export function createScrape(view: ScrapeView): Scrape {
   traffic(page, now);
   upstreams(page, now);
   breakers(page, now);
+  decisions(page, view, now);
   discovery(page, view);
   concerns(page, view);
   cache(page, view);
@@ -237,14 +240,6 @@ function upstreams(page: MetricsPage, now: () => Moment): void {
   page.gauge('aya_endpoint_available', '1 while the endpoint may be picked.', ENDPOINT, (add) => {
     for (const { labels, view } of now().endpoints) add(labels, isAvailable(view) ? 1 : 0);
   });
-  page.gauge(
-    'aya_endpoint_status',
-    '1 for each reason why the endpoint is not available.',
-    [...ENDPOINT, 'reason'],
-    (add) => {
-      for (const { labels, view } of now().endpoints) for (const reason of view.status) add({ ...labels, reason }, 1);
-    },
-  );
   page.gauge('aya_endpoint_in_flight', 'Requests that the endpoint has now.', ENDPOINT, (add) => {
     for (const { labels, view } of now().endpoints) add(labels, view.inFlight);
   });

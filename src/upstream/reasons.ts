@@ -3,7 +3,7 @@
  * metrics all say these words. In a record the reasons are bits, so that a data thread tells them in one number; the words,
  * and what is known beside them, are put to it where somebody reads.
  *
- * A new reason: its bit here, set in `reasonsAgainst`; its word below; what it means to a person, where the word alone does not say.
+ * A new reason: its bit here, set in `reasonsAgainst`; its word below; its text, where the word says too little.
  * A new status of the endpoint table is a reason by itself.
  */
 import { BREAKER, type BreakerState } from '../memory/breaker-table.ts';
@@ -47,16 +47,18 @@ const WORDS: readonly (readonly [bit: number, word: string])[] = [
   [AGAINST.backup, 'backup'],
 ];
 
-/** What a word means, where an endpoint was not chosen for it. */
-const MEANINGS: Readonly<Record<string, string>> = {
-  'tried already': 'an attempt before this one had it',
-  'weight 0': 'takes no traffic',
-  backup: 'others are available',
+/** What a person reads, where the word alone says too little and nothing else is known beside it. */
+const TEXTS: Readonly<Record<string, string>> = {
+  'tried already': 'tried already, by an attempt before this one',
+  'weight 0': 'weight 0 takes no traffic',
+  backup: 'backup: others are available',
 };
 
-export function breakerWord(state: 'closed' | 'open' | 'half-open'): string {
+export function breakerWord(state: string): string {
   return `breaker ${state}`;
 }
+
+export const isBreakerWord = (word: string) => word.startsWith(breakerWord(''));
 
 /** Those that its status holds. */
 export function statusWords(status: number): EndpointStatus[] {
@@ -68,11 +70,8 @@ export function reasonsOf(against: number): (readonly [bit: number, word: string
   return WORDS.filter(([bit]) => (against & bit) !== 0);
 }
 
-/** `backup: others are available` */
-export function reasonText(word: string): string {
-  const meaning = MEANINGS[word];
-  return meaning === undefined ? word : `${word}: ${meaning}`;
-}
+/** The word, or a sentence that begins with it. */
+export const reasonText = (word: string) => TEXTS[word] ?? word;
 
 /** What may be known of an endpoint when it is or is not picked. */
 export interface Standing {

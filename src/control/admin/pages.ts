@@ -1,6 +1,6 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
-import { breakerWord } from '../../upstream/reasons.ts';
 import { VERSION } from '../../version.ts';
+import { againstNow } from '../pool-view.ts';
 import type { AdminView, BreakerView, DiscoveryView, EndpointView, PoolView } from '../view.ts';
 
 export function statusPage(view: AdminView): object {
@@ -52,9 +52,10 @@ function discoveryOf({ source, endpoints, failure, failures, ageMs }: DiscoveryV
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
   const { weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, history } = rest;
+  const against = againstNow({ status, breaker });
   return {
     url,
-    state: stateOf(status, breaker),
+    state: against.length === 0 ? 'available' : against.join(', '),
     reason,
     since: time(since),
     inFlight,
@@ -68,13 +69,6 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     ...(breaker && { breaker: breakerOf(breaker) }),
     history: history.map((change) => ({ since: time(change.since), reason: change.reason })),
   };
-}
-
-/** `available`, or all that speaks against it. */
-function stateOf(status: readonly string[], breaker: BreakerView | undefined): string {
-  const against =
-    breaker === undefined || breaker.state === 'closed' ? status : [...status, breakerWord(breaker.state)];
-  return against.length === 0 ? 'available' : against.join(', ');
 }
 
 function breakerOf({ since, ...breaker }: BreakerView): object {
