@@ -85,12 +85,12 @@ export interface Standing {
 
 /** @returns bits of AGAINST; 0: nothing speaks against it. */
 export function reasonsAgainst({ status, breaker, weight, backup, isCandidate, isTried }: Standing): number {
-  let against = status & STATUS_BITS;
-  if (breaker === BREAKER.open) against |= AGAINST.breakerOpen;
-  if (breaker === BREAKER.halfOpen) against |= AGAINST.breakerHalfOpen;
-  if (isTried) against |= AGAINST.triedAlready;
-  if (weight === 0) against |= AGAINST.weightZero;
+  const own = (isTried ? AGAINST.triedAlready : 0) | (weight === 0 ? AGAINST.weightZero : 0);
+  // In panic its status does not keep it from being picked; what does is all there is to say.
+  if (isCandidate && own !== 0) return own;
+  const broken =
+    breaker === BREAKER.open ? AGAINST.breakerOpen : breaker === BREAKER.halfOpen ? AGAINST.breakerHalfOpen : 0;
+  const against = (status & STATUS_BITS) | broken | own;
   // A role rather than a fault: it is passed over for that only while others serve.
-  if (backup && !isCandidate && against === 0) against |= AGAINST.backup;
-  return against;
+  return backup && !isCandidate && against === 0 ? AGAINST.backup : against;
 }

@@ -97,7 +97,7 @@ async function whole(short: string): Promise<DecisionView> {
   const id = /id="([^"]+)"/.exec(short)![1]!;
   return until(async () => {
     const { status: found, body } = await gateway.admin(`/decisions/${id}`);
-    return found === 200 && (JSON.parse(body) as DecisionView);
+    return found === 200 ? (JSON.parse(body) as DecisionView) : undefined;
   }, `the decision ${id}`);
 }
 
