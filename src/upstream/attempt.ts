@@ -240,7 +240,8 @@ class Attempt extends Deadline implements Call, Control {
     // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.
     if (error === undefined ? !answered : error.retry === 'never') {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
-      if (this.#noted !== undefined) this.#noted.cancelled = true;
+      if (error !== undefined) this.#note(error.type, durationMs);
+      else if (this.#noted !== undefined) this.#noted.cancelled = true;
       if (!this.#recorded) this.#record(VERDICT.ignored, durationMs);
       return;
     }

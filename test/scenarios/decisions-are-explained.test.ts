@@ -312,6 +312,7 @@ describe('what is kept', () => {
     const long = await get('/refusing/long', ASK);
     expect(long.headers.get(FIELD)).toMatch(/, more;attempts=\d+$/);
     expect(long.headers.get(FIELD)!.length).toBeLessThanOrEqual(1024);
+    await whole(long.headers.get(FIELD)!);
   });
 
   it('counts what found no room in a storm, and loses nothing of who asked', async () => {
@@ -354,9 +355,9 @@ describe('on the command line', () => {
   it('aya decisions lists them, and aya explain --request tells all of one', async () => {
     const where = { dir: gateway.dir, admin: gateway.adminUrl };
     await get('/broken/told', ASK);
+    const { requestId } = await kept('/broken/told');
     const { out } = await decisions({ ...where, route: 'broken', limit: '1' });
     expect(out).toMatch(/503 +GET \S+\/broken\/told +broken +destination_unavailable +\S+/);
-    const { requestId } = await kept('/broken/told');
     const told = (await explainRequest(requestId, where)).out!;
     expect(told).toContain('was answered 503');
     expect(told).toContain('recorded because it asked and it failed');

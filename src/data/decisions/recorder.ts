@@ -10,7 +10,7 @@ import type { Exchange } from '../exchange.ts';
 import { compileNetworks, type Networks } from '../match/networks.ts';
 import { DecisionRecord, type DecisionMessage } from './record.ts';
 
-const FLUSH_EVERY_MS = 100;
+const FLUSH_EVERY_MS = 50;
 /** In one message. Beyond it records are dropped and counted, so that a storm of failures costs what one message does. */
 const MOST_WAITING = 64;
 
@@ -56,16 +56,15 @@ export class DecisionRecorder {
   end(exchange: Exchange, durationMs: number): void {
     const isFailure = this.#keepsFailures && hasFailed(exchange);
     if (!isFailure && exchange.record?.isWhole !== true) return;
-    const record = exchange.record ?? this.#record(exchange, false, false);
-    // Whoever asked gets what was promised, unless he asks as nobody should.
-    const room = record.isAsked ? 2 * MOST_WAITING : MOST_WAITING;
+    // Who asked has room of his own: a storm of failures takes nothing of it.
+    const room = exchange.record?.isAsked === true ? 2 * MOST_WAITING : MOST_WAITING;
     if (this.#waiting.length >= room) {
       this.#dropped += 1;
       return;
     }
+    const record = exchange.record ?? this.#record(exchange, false, false);
     this.#waiting.push(record.message(durationMs, isFailure));
-    if (record.isAsked) this.flush();
-    else this.#timer ??= this.#parts.clock.after(FLUSH_EVERY_MS, () => this.flush());
+    this.#timer ??= this.#parts.clock.after(FLUSH_EVERY_MS, () => this.flush());
   }
 
   flush(): void {
