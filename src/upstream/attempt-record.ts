@@ -94,8 +94,8 @@ export function standingOf(
         moreConsidered += 1;
         continue;
       }
-      const cost = pool.costOf(endpoint);
-      considered.push({ row, inFlight: table.inFlight(row), averageMs: table.averageMs(row), weight, cost, against });
+      const measured = { inFlight: table.inFlight(row), averageMs: table.averageMs(row) };
+      considered.push({ row, ...measured, ...pool.placeOf(endpoint), against });
     } else if (passedOver.length === MOST_LISTED) {
       morePassedOver += 1;
     } else {

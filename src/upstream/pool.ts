@@ -110,15 +110,15 @@ export class Pool {
     });
   }
 
-  /** Who may be picked now. Decision records look at it, and at what the balancer compares. */
+  /** Who may be picked now. */
   get candidates(): readonly Endpoint[] {
     if (this.#table.epoch !== this.#epoch) this.#refresh();
     return this.#candidates;
   }
 
-  /** Undefined: its balancer compares nothing. */
-  costOf(endpoint: Endpoint): number | undefined {
-    return this.#balancer.cost?.(endpoint);
+  /** Of one of the candidates, for decision records: its weight now, and what the balancer compares, if it does. */
+  placeOf(endpoint: Endpoint): { readonly weight: number; readonly cost: number | undefined } {
+    return { weight: endpoint.weight, cost: this.#balancer.cost?.(endpoint) };
   }
 
   /** Whether an endpoint that is not in `tried` could be picked now. */
