@@ -58,7 +58,7 @@ function whither({ route, pool, poolBy, reason, error, cache, clientLeft }: Deci
 function attemptLines(attempt: AttemptView, number: number): string[] {
   const { endpoint, pool, atMs, outcome, ms, considered, passedOver } = attempt;
   const took = ms === undefined ? '' : ` after ${ms} ms`;
-  const whom = endpoint ?? `nobody of ${pool}`;
+  const whom = `${endpoint ?? `nobody of ${pool}`}${attempt.stuck === true ? ', where its session is' : ''}`;
   const head = `${bold(`Attempt ${number}`)} at ${atMs} ms, ${whom}: ${outcome}${took}${next(attempt)}`;
   return considered === undefined || passedOver === undefined
     ? [head]

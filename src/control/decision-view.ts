@@ -41,6 +41,8 @@ export interface AttemptView extends Partial<StandingView> {
   readonly pool: string;
   /** null: none could be picked. */
   readonly endpoint: string | null;
+  /** The session of the request is there. */
+  readonly stuck?: true;
   /** Since the request began. */
   readonly atMs: number;
   /** `status 200`, `connection_refused`, `cancelled`, `not over`. */
@@ -112,10 +114,11 @@ export function viewDecision(message: DecisionMessage, thread: number, words: De
 }
 
 function viewAttempt(attempt: AttemptMessage, began: number, words: DecisionWords): AttemptView {
-  const { pool, row, atMs, standing, ms, retryAfterMs, notRetried } = attempt;
+  const { pool, row, stuck, atMs, standing, ms, retryAfterMs, notRetried } = attempt;
   return {
     pool,
     endpoint: row === undefined ? null : nameOf(row, words),
+    ...(stuck && { stuck }),
     atMs: rounded(atMs),
     outcome: outcomeOf(attempt),
     ...(ms !== undefined && { ms: rounded(ms) }),

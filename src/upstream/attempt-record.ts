@@ -2,6 +2,7 @@
  * One attempt, as the decision record of its exchange has it: who stood to be picked, who was, and how that went. All of it is
  * numbers and rows, so that it goes to the control plane cheaply; the words are put there (control/decision-view.ts).
  */
+import type { UpstreamRequest } from '../data/dispatch.ts';
 import { BREAKER, stateOf } from '../memory/breaker-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { Endpoint, Pool } from './pool.ts';
@@ -42,6 +43,8 @@ export interface AttemptRecord {
   readonly pool: string;
   /** Undefined: none could be picked. */
   readonly endpoint: Endpoint | undefined;
+  /** Its session is there. */
+  readonly stuck: boolean;
   /** Since the exchange began. */
   readonly atMs: number;
   /** Of the moment of the pick; undefined where nobody looked then. */
@@ -61,13 +64,23 @@ export interface AttemptRecord {
 }
 
 export function attemptRecord(
-  pool: string,
+  { pool, bond }: UpstreamRequest,
   endpoint: Endpoint | undefined,
   atMs: number,
   standing: PoolStanding | undefined,
 ): AttemptRecord {
+  const stuck = endpoint !== undefined && bond?.stickiness.leadsTo(bond, endpoint) === true;
   const outcome = { status: 0, fault: '', ms: undefined, cancelled: false };
-  return { pool, endpoint, atMs, standing, ...outcome, retryAfterMs: undefined, notRetried: undefined };
+  return {
+    pool: pool.name,
+    endpoint,
+    stuck,
+    atMs,
+    standing,
+    ...outcome,
+    retryAfterMs: undefined,
+    notRetried: undefined,
+  };
 }
 
 /** @param chosen is listed in any case. */

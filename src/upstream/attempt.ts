@@ -17,6 +17,7 @@ import type { AttemptRecord } from './attempt-record.ts';
 import type { Call, Carrier, Switched } from './call.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
+import { askFirst } from './sticky/ask-first.ts';
 
 /** What every try of a thread shares. */
 export interface UpstreamContext {
@@ -35,13 +36,16 @@ export interface UpstreamContext {
 }
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
-  return (request, handler) => {
+  const dispatch: Dispatch = (request, handler) => {
     const { pool } = request;
+    if (pool.sticky?.asks(request) === true) return askFirst(pool.sticky, request, handler, dispatch);
     request.endpoint = undefined;
     const poolTicket = ticketOf(pool.breaker);
     if (poolTicket === REFUSED) return refuse(request, handler, pool.broken);
+    let stuckTo = pool.sticky?.pick(request);
     for (;;) {
-      const endpoint = pool.pick(request.exchange, request.tried);
+      const endpoint = stuckTo ?? pool.pick(request.exchange, request.tried);
+      stuckTo = undefined;
       if (endpoint === undefined) {
         pool.breaker?.record(poolTicket, 'cancelled', 0);
         return refuse(request, handler, pool.unavailable);
@@ -55,10 +59,11 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
       pool.lookAgain();
     }
   };
+  return dispatch;
 }
 
-function refuse({ exchange, pool, tried }: UpstreamRequest, handler: ResponseHandler, error: GatewayError): void {
-  const record = exchange.record?.picked(pool, undefined, tried);
+function refuse(request: UpstreamRequest, handler: ResponseHandler, error: GatewayError): void {
+  const record = request.exchange.record?.picked(request, undefined);
   if (record !== undefined) record.fault = error.type;
   handler.onError(error);
 }
@@ -109,8 +114,7 @@ class Attempt extends Deadline implements Call, Control {
   start(): void {
     const { clock, table, thread } = this.#context;
     this.#startedAt = clock.now();
-    const { exchange, pool, tried } = this.request;
-    this.#noted = exchange.record?.picked(pool, this.#endpoint, tried);
+    this.#noted = this.request.exchange.record?.picked(this.request, this.#endpoint);
     table.begin(this.#endpoint.row, thread);
     if (!this.#isStreamed) this.#setDeadline();
     this.#handler.onStart(this);
@@ -185,6 +189,7 @@ class Attempt extends Deadline implements Call, Control {
     if (refusal !== undefined) return this.abort(refusal);
     exchange.grpc?.onHead(fields);
     if (!this.#recorded && this.#isProbe) this.#record(this.#saidVerdict, this.#headAt - this.#startedAt);
+    this.request.bond?.stickiness.answered(this.request.bond, this.#endpoint, fields);
     this.#handler.onHead(status, fields);
   }
 
@@ -304,8 +309,8 @@ class Attempt extends Deadline implements Call, Control {
 
   /** One that went badly is told of although nothing was recorded when it began. */
   #note(fault: string, ms: number): void {
-    const { exchange, pool } = this.request;
-    this.#noted ??= this.#context.recordFailure(exchange)?.failed(pool, this.#endpoint, this.#startedAt);
+    const { request } = this;
+    this.#noted ??= this.#context.recordFailure(request.exchange)?.failed(request, this.#endpoint, this.#startedAt);
     if (this.#noted === undefined) return;
     this.#noted.status = this.#status;
     this.#noted.fault = fault;

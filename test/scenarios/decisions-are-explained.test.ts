@@ -38,6 +38,11 @@ beforeAll(async () => {
         pools: {
           half: { endpoints: [good.url, dead], balance: 'round-robin', health: UNWATCHED },
           good: { endpoints: [good.url, { url: dead, backup: true }], health: UNWATCHED },
+          sticky: {
+            endpoints: [good.url, { url: failing.url, weight: 0 }],
+            sticky: { cookie: 'where' },
+            health: UNWATCHED,
+          },
           many: { endpoints: [good.url, ...many], health: UNWATCHED },
           refusing: { endpoints: [dead], health: UNWATCHED },
           dead: {
@@ -60,6 +65,7 @@ beforeAll(async () => {
           { name: 'half', match: { path: '/half/*' }, pool: 'half', retry: { attempts: 1, on: ['connect'] } },
           { name: 'good', match: { path: '/good/*' }, pool: 'good' },
           { name: 'seen', match: { path: '/good/*', headers: { [FIELD]: { present: true } } }, pool: 'dead' },
+          { name: 'sticky', match: { path: '/sticky/*' }, pool: 'sticky' },
           { name: 'many', match: { path: '/many/*' }, pool: 'many' },
           {
             name: 'refusing',
@@ -155,6 +161,14 @@ describe('a request that asks', () => {
     expect((await kept('/good/score')).attempts).toMatchObject([
       { considered: [{ endpoint: good.url, score: 0 }], passedOver: [{ endpoint: dead, reason: 'backup' }] },
     ]);
+  });
+
+  it('learns that it went where its session is', async () => {
+    const first = await get('/sticky/first', ASK);
+    expect((await whole(first.headers.get(FIELD)!)).attempts[0]!.stuck).toBeUndefined();
+    const cookie = first.headers.get('set-cookie')!.split(';', 1)[0]!;
+    const second = await get('/sticky/second', { ...ASK, cookie });
+    expect(await whole(second.headers.get(FIELD)!)).toMatchObject({ attempts: [{ endpoint: good.url, stuck: true }] });
   });
 
   it('learns that a split chose its pool', async () => {

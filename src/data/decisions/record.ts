@@ -7,6 +7,7 @@ import { attemptRecord, standingOf, type AttemptRecord, type PoolStanding } from
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
 import type { Clock } from '../../clock.ts';
 import type { Endpoint, Pool } from '../../upstream/pool.ts';
+import type { UpstreamRequest } from '../dispatch.ts';
 import type { Exchange } from '../exchange.ts';
 import { addAnswerField } from './answer-field.ts';
 import { poolCause, poolOf, type PoolCause } from './pool-cause.ts';
@@ -73,14 +74,14 @@ export class DecisionRecord {
   }
 
   /** @param endpoint undefined: none could be. */
-  picked(pool: Pool, endpoint: Endpoint | undefined, tried: readonly Endpoint[] | undefined): AttemptRecord {
-    const standing = this.isWhole ? standingOf(pool, this.#table, endpoint, tried) : undefined;
-    return this.#add(pool, endpoint, this.#clock.now(), standing);
+  picked(request: UpstreamRequest, endpoint: Endpoint | undefined): AttemptRecord {
+    const standing = this.isWhole ? standingOf(request.pool, this.#table, endpoint, request.tried) : undefined;
+    return this.#add(request, endpoint, this.#clock.now(), standing);
   }
 
   /** Of an attempt that nobody recorded when it began. */
-  failed(pool: Pool, endpoint: Endpoint, startedAt: number): AttemptRecord {
-    return this.#add(pool, endpoint, startedAt, undefined);
+  failed(request: UpstreamRequest, endpoint: Endpoint, startedAt: number): AttemptRecord {
+    return this.#add(request, endpoint, startedAt, undefined);
   }
 
   retried(afterMs: number): void {
@@ -99,8 +100,13 @@ export class DecisionRecord {
     if (this.isAsked) addAnswerField(this, fields);
   }
 
-  #add({ name }: Pool, endpoint: Endpoint | undefined, at: number, standing: PoolStanding | undefined): AttemptRecord {
-    const attempt = attemptRecord(name, endpoint, at - this.exchange.startedAt, standing);
+  #add(
+    request: UpstreamRequest,
+    endpoint: Endpoint | undefined,
+    at: number,
+    standing: PoolStanding | undefined,
+  ): AttemptRecord {
+    const attempt = attemptRecord(request, endpoint, at - this.exchange.startedAt, standing);
     if (this.attempts.length < MOST_ATTEMPTS) this.attempts.push(attempt);
     else this.moreAttempts += 1;
     return attempt;
