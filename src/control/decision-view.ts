@@ -160,7 +160,7 @@ function viewConsidered(
     ...(cost !== undefined && { score: rounded(cost) }),
     inFlight,
     averageMs: rounded(averageMs),
-    weight,
+    weight: rounded(weight),
     ...(against !== 0 && { although: whyOf(row, against, undefined, at, words) }),
   };
 }

@@ -5,8 +5,9 @@
 import type { UpstreamRequest } from '../data/dispatch.ts';
 import { BREAKER, stateOf } from '../memory/breaker-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
+import { isFull } from './load/agent-limits.ts';
 import type { Endpoint, Pool } from './pool.ts';
-import { reasonsAgainst } from './reasons.ts';
+import { isBarred, reasonsAgainst } from './reasons.ts';
 
 /** Of those considered, and of those passed over: a pool may have hundreds. */
 export const MOST_LISTED = 16;
@@ -97,12 +98,14 @@ export function standingOf(
   let morePassedOver = 0;
   for (const endpoint of chosen === undefined ? pool.endpoints : [chosen, ...pool.endpoints]) {
     if (endpoint === chosen && considered.length > 0) continue;
-    const { row, weight, backup, breaker } = endpoint;
+    const { row, breaker } = endpoint;
     const word = breaker === undefined ? BREAKER.closed : stateOf(table.breakers.word(row));
     const isCandidate = candidates.has(endpoint);
     const isTried = tried?.includes(endpoint) === true;
-    const against = reasonsAgainst({ status: table.status(row), breaker: word, weight, backup, isCandidate, isTried });
-    if (endpoint === chosen || (isCandidate && weight > 0 && !isTried)) {
+    const known = { status: table.status(row), breaker: word, isFull: isFull(endpoint, table), isCandidate, isTried };
+    const { weight, writtenWeight, backup } = endpoint;
+    const against = reasonsAgainst({ ...known, weight, writtenWeight, backup });
+    if (endpoint === chosen || (isCandidate && !isBarred(against))) {
       if (considered.length === MOST_LISTED) {
         moreConsidered += 1;
         continue;

@@ -19,6 +19,8 @@ export const AGAINST = {
   backup: 1 << 10,
   weightZero: 1 << 11,
   triedAlready: 1 << 12,
+  atLimit: 1 << 13,
+  agentsWeightZero: 1 << 14,
 } as const;
 
 export type EndpointStatus = keyof typeof ENDPOINT;
@@ -43,6 +45,8 @@ const WORDS: readonly (readonly [bit: number, word: string])[] = [
   ...STATUSES.map(([name, bit]) => [bit, name] as const),
   ...BREAKER_WORDS,
   [AGAINST.triedAlready, 'tried already'],
+  [AGAINST.atLimit, 'at limit'],
+  [AGAINST.agentsWeightZero, 'weight 0 by its agent'],
   [AGAINST.weightZero, 'weight 0'],
   [AGAINST.backup, 'backup'],
 ];
@@ -50,6 +54,7 @@ const WORDS: readonly (readonly [bit: number, word: string])[] = [
 /** What a person reads, where the word alone says too little and nothing else is known beside it. */
 const TEXTS: Readonly<Record<string, string>> = {
   'tried already': 'tried already, by an attempt before this one',
+  'at limit': 'at limit: it has as many requests as it may',
   'weight 0': 'weight 0 takes no traffic',
   backup: 'backup: others are available',
 };
@@ -78,14 +83,18 @@ export interface Standing {
   readonly status: number;
   readonly breaker: BreakerState;
   readonly weight: number;
+  /** Without what its agent says. */
+  readonly writtenWeight: number;
   readonly backup: boolean;
+  readonly isFull: boolean;
   readonly isCandidate: boolean;
   readonly isTried: boolean;
 }
 
 /** @returns bits of AGAINST; 0: nothing speaks against it. */
-export function reasonsAgainst({ status, breaker, weight, backup, isCandidate, isTried }: Standing): number {
-  const own = (isTried ? AGAINST.triedAlready : 0) | (weight === 0 ? AGAINST.weightZero : 0);
+export function reasonsAgainst(standing: Standing): number {
+  const { status, breaker, backup, isCandidate } = standing;
+  const own = ownReasons(standing);
   // In panic its status does not keep it from being picked; what does is all there is to say.
   if (isCandidate && own !== 0) return own;
   const broken =
@@ -93,4 +102,18 @@ export function reasonsAgainst({ status, breaker, weight, backup, isCandidate, i
   const against = (status & STATUS_BITS) | broken | own;
   // A role rather than a fault: it is passed over for that only while others serve.
   return backup && !isCandidate && against === 0 ? AGAINST.backup : against;
+}
+
+/** Whether a candidate is passed over for one of them. */
+export const isBarred = (against: number) => (against & OWN) !== 0;
+
+const OWN = AGAINST.triedAlready | AGAINST.atLimit | AGAINST.weightZero | AGAINST.agentsWeightZero;
+
+/** Bits of OWN. */
+function ownReasons({ weight, writtenWeight, isFull, isTried }: Standing): number {
+  let own = 0;
+  if (isTried) own |= AGAINST.triedAlready;
+  if (isFull) own |= AGAINST.atLimit;
+  if (weight === 0) own |= writtenWeight === 0 ? AGAINST.weightZero : AGAINST.agentsWeightZero;
+  return own;
 }

@@ -1,7 +1,7 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
 import { VERSION } from '../../version.ts';
 import { againstNow } from '../pool-view.ts';
-import type { AdminView, BreakerView, DiscoveryView, EndpointView, PoolView } from '../view.ts';
+import type { AdminView, BreakerView, DiscoveryView, EndpointView, LoadView, PoolView } from '../view.ts';
 
 export function statusPage(view: AdminView): object {
   return {
@@ -51,7 +51,7 @@ function discoveryOf({ source, endpoints, failure, failures, ageMs }: DiscoveryV
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
-  const { weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, history } = rest;
+  const { weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, load, agent, history } = rest;
   const against = againstNow({ status, breaker });
   return {
     url,
@@ -67,12 +67,19 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     ejections,
     ejectionsBy,
     ...(breaker && { breaker: breakerOf(breaker) }),
+    ...(load && { load: loadOf(load) }),
+    ...(agent && { agent }),
     history: history.map((change) => ({ since: time(change.since), reason: change.reason })),
   };
 }
 
 function breakerOf({ since, ...breaker }: BreakerView): object {
   return { ...breaker, ...(since !== undefined && { since: time(since) }) };
+}
+
+function loadOf({ ageMs, isTrusted, weight, ...load }: LoadView): object {
+  const ageSeconds = ageMs === undefined ? null : Math.round(ageMs / 1000);
+  return { ...load, ageSeconds, trusted: isTrusted, weight: Math.round(weight * 1000) / 1000 };
 }
 
 export function routesPage(view: AdminView): object {
