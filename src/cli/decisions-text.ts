@@ -65,7 +65,8 @@ function attemptLines(attempt: AttemptView, number: number): string[] {
     : [head, ...standingLines({ ...attempt, considered, passedOver })];
 }
 
-function next({ retriedAfterMs, notRetried }: AttemptView): string {
+function next({ retriedAfterMs, hedgedAfterMs, notRetried }: AttemptView): string {
+  if (hedgedAfterMs !== undefined) return `; another was asked beside it after ${hedgedAfterMs} ms`;
   if (retriedAfterMs !== undefined) return `; tried again after ${retriedAfterMs} ms`;
   return notRetried === undefined ? '' : `; not tried again: ${NOT_RETRIED[notRetried] ?? notRetried}`;
 }
@@ -76,6 +77,9 @@ const NOT_RETRIED: Readonly<Record<string, string>> = {
   body: 'its body cannot be sent again',
   deadline: 'no time is left',
   budget: 'the budget is spent',
+  crowded: 'as many further tries as may be were under way',
+  method: 'twice may not be the same as once',
+  'retry-after': 'the answer asked for a longer wait',
 };
 
 function standingLines({ considered, passedOver, moreConsidered, morePassedOver }: StandingView): string[] {

@@ -50,6 +50,8 @@ export interface AttemptView extends Partial<StandingView> {
   /** To the head of the answer, or to the failure. */
   readonly ms?: number;
   readonly retriedAfterMs?: number;
+  /** It was late: another was begun beside it. */
+  readonly hedgedAfterMs?: number;
   readonly notRetried?: string;
 }
 
@@ -114,7 +116,7 @@ export function viewDecision(message: DecisionMessage, thread: number, words: De
 }
 
 function viewAttempt(attempt: AttemptMessage, began: number, words: DecisionWords): AttemptView {
-  const { pool, row, stuck, atMs, standing, ms, retryAfterMs, notRetried } = attempt;
+  const { pool, row, stuck, atMs, standing, ms, retryAfterMs, hedgedAfterMs, notRetried } = attempt;
   return {
     pool,
     endpoint: row === undefined ? null : nameOf(row, words),
@@ -123,6 +125,7 @@ function viewAttempt(attempt: AttemptMessage, began: number, words: DecisionWord
     outcome: outcomeOf(attempt),
     ...(ms !== undefined && { ms: rounded(ms) }),
     ...(retryAfterMs !== undefined && { retriedAfterMs: rounded(retryAfterMs) }),
+    ...(hedgedAfterMs !== undefined && { hedgedAfterMs: rounded(hedgedAfterMs) }),
     ...(notRetried !== undefined && { notRetried }),
     ...(standing !== undefined && viewStanding(standing, row, began + atMs, words)),
   };

@@ -60,7 +60,9 @@ export interface AttemptRecord {
   cancelled: boolean;
   /** It was followed by a further one, after this wait. */
   retryAfterMs: number | undefined;
-  /** Why it was not, although it failed. */
+  /** Another was begun beside it after this wait: it was late. */
+  hedgedAfterMs: number | undefined;
+  /** Why none followed it, although it failed. */
   notRetried: string | undefined;
 }
 
@@ -80,6 +82,7 @@ export function attemptRecord(
     standing,
     ...outcome,
     retryAfterMs: undefined,
+    hedgedAfterMs: undefined,
     notRetried: undefined,
   };
 }

@@ -9,12 +9,13 @@ import { GatewayError } from '../errors.ts';
 import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
-import { BREAKER, stateOf, type BreakerState } from '../memory/breaker-table.ts';
+import { BREAKER, stateOf } from '../memory/breaker-table.ts';
 import { VERDICT, type Verdict } from '../memory/sample-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
-import { REFUSED, type Breaker, type Outcome } from './breaker.ts';
 import type { AttemptRecord } from './attempt-record.ts';
+import { REFUSED, type Breaker, type BreakerMove, type Outcome } from './breaker.ts';
 import type { Call, Carrier, Switched } from './call.ts';
+import { tellTimeLeft } from './time-left.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
 import { askFirst } from './sticky/ask-first.ts';
@@ -30,7 +31,7 @@ export interface UpstreamContext {
   /** An endpoint has failed often enough in a row for the control plane to look at it. */
   readonly suspect: (row: number, failures: number, reason: string) => void;
   /** This thread has moved the breaker of a row. */
-  readonly breakerMoved: (row: number, state: BreakerState, reason: string) => void;
+  readonly breakerMoved: (row: number, move: BreakerMove) => void;
   /** An attempt has failed: its exchange may have a decision record from here on. */
   readonly recordFailure: (exchange: Exchange) => Exchange['record'];
 }
@@ -40,6 +41,10 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
     const { pool } = request;
     if (pool.sticky?.asks(request) === true) return askFirst(pool.sticky, request, handler, dispatch);
     request.endpoint = undefined;
+    if (request.tellsDeadline !== undefined || request.exchange.grpc !== undefined) {
+      const tooLate = tellTimeLeft(request, context.clock);
+      if (tooLate !== undefined) return handler.onError(tooLate);
+    }
     const poolTicket = ticketOf(pool.breaker);
     if (poolTicket === REFUSED) return refuse(request, handler, pool.broken);
     let stuckTo = pool.sticky?.pick(request);
@@ -252,7 +257,10 @@ class Attempt extends Deadline implements Call, Control {
     // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.
     if (error === undefined ? !answered : error.retry === 'never') {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
-      if (error !== undefined) this.#note(error.type, durationMs);
+      const isOvertaken = error?.type === 'http_response_timeout';
+      // It kept a caller waiting to the end of its deadline, or until another endpoint had answered.
+      if (isOvertaken) latency.waited(row, durationMs);
+      if (error !== undefined && !isOvertaken) this.#note(error.type, durationMs);
       else if (this.#noted !== undefined) this.#noted.cancelled = true;
       if (!this.#recorded) this.#record(VERDICT.ignored, durationMs);
       return;

@@ -89,6 +89,11 @@ export class DecisionRecord {
     if (last !== undefined) last.retryAfterMs = afterMs;
   }
 
+  hedged(afterMs: number): void {
+    const last = this.attempts.at(-1);
+    if (last !== undefined) last.hedgedAfterMs = afterMs;
+  }
+
   /** @param why `attempts`, `body`, `deadline`, `budget`: the words of the retry layer. */
   notRetried(why: string): void {
     const last = this.attempts.at(-1);
