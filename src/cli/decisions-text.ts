@@ -38,7 +38,7 @@ export function renderDecision(decision: DecisionView): string {
     dim(`${time}, thread ${decision.thread}, request ${requestId}; recorded because ${causes}`),
     ...whither(decision),
     ...attempts.flatMap((attempt, at) => ['', ...attemptLines(attempt, at + 1)]),
-    ...more(decision.moreAttempts, 'attempts'),
+    ...more(decision.moreAttempts, 'attempts before the last'),
     ...(atEnd === undefined ? [] : ['', bold('The pool when it had failed'), ...standingLines(atEnd)]),
   ].join('\n');
 }

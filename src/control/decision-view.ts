@@ -32,6 +32,7 @@ export interface DecisionView {
   readonly clientLeft?: true;
   readonly cache?: string;
   readonly attempts: readonly AttemptView[];
+  /** Before the last of them. */
   readonly moreAttempts?: number;
   /** Of a request that was recorded only because it failed: as its pool was at the end. */
   readonly atEnd?: StandingView;

@@ -7,7 +7,7 @@ import { Http2Client } from '../support/http2-client.ts';
 import { metric } from '../support/metrics.ts';
 import { ask, RawConnection, request } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
-import { byPath, closedPort, echo, startUpstream, status, type Upstream } from '../support/upstream.ts';
+import { byPath, closedPort, echo, hang, startUpstream, status, type Upstream } from '../support/upstream.ts';
 
 const FIELD = 'x-aya-explain';
 const TOKEN = 'explain-me-canary-4711';
@@ -16,6 +16,7 @@ const ASK = { [FIELD]: TOKEN };
 let gateway: GatewayFixture;
 let good: Upstream;
 let failing: Upstream;
+let late: Upstream;
 let dead: string;
 
 /** Neither ejected nor checked: it stays as it is for as long as a test wants. */
@@ -29,6 +30,7 @@ beforeAll(async () => {
     }),
   );
   failing = await startUpstream('failing', status(503));
+  late = await startUpstream('late', hang);
   dead = `http://127.0.0.1:${await closedPort()}`;
   const many = Array.from({ length: 40 }, (_, at) => ({ url: `http://127.9.9.${at + 1}:9`, weight: 0 }));
   gateway = await gatewayFixture({
@@ -38,6 +40,7 @@ beforeAll(async () => {
         pools: {
           half: { endpoints: [good.url, dead], balance: 'round-robin', health: UNWATCHED },
           good: { endpoints: [good.url, { url: dead, backup: true }], health: UNWATCHED },
+          late: { endpoints: [good.url, late.url], balance: 'round-robin', health: UNWATCHED },
           sticky: {
             endpoints: [good.url, { url: failing.url, weight: 0 }],
             sticky: { cookie: 'where' },
@@ -66,6 +69,12 @@ beforeAll(async () => {
           { name: 'good', match: { path: '/good/*' }, pool: 'good' },
           { name: 'seen', match: { path: '/good/*', headers: { [FIELD]: { present: true } } }, pool: 'dead' },
           { name: 'sticky', match: { path: '/sticky/*' }, pool: 'sticky' },
+          {
+            name: 'late',
+            match: { path: '/late/*' },
+            pool: 'late',
+            hedge: { after: '20ms' },
+          },
           { name: 'many', match: { path: '/many/*' }, pool: 'many' },
           {
             name: 'refusing',
@@ -171,6 +180,16 @@ describe('a request that asks', () => {
     expect(await whole(second.headers.get(FIELD)!)).toMatchObject({ attempts: [{ endpoint: good.url, stuck: true }] });
   });
 
+  it('learns that another endpoint was asked beside a late one, and was quicker', async () => {
+    const short = await Promise.all([get('/late/1', ASK), get('/late/2', ASK)]);
+    const decisions = await Promise.all(short.map((answer) => whole(answer.headers.get(FIELD)!)));
+    const hedged = decisions.find(({ attempts }) => attempts.length > 1);
+    expect(hedged!.attempts).toMatchObject([
+      { endpoint: late.url, outcome: 'cancelled', hedgedAfterMs: 20 },
+      { endpoint: good.url, outcome: 'status 200', passedOver: [{ endpoint: late.url, reason: 'tried already' }] },
+    ]);
+  });
+
   it('learns that a split chose its pool', async () => {
     expect((await get('/split/1', ASK)).headers.get(FIELD)).toContain('pool="good";by=split');
   });
@@ -259,6 +278,8 @@ describe('a request that fails', () => {
     expect(attempts[0]!.retriedAfterMs).toBeGreaterThanOrEqual(0);
     // Eleven were made.
     expect([attempts.length, moreAttempts]).toEqual([8, 3]);
+    expect(attempts.at(-1)).toMatchObject({ outcome: 'connection_refused', notRetried: 'attempts' });
+    expect(attempts.at(-2)!.notRetried).toBeUndefined();
   });
 
   it('is not kept when an upstream says 5xx at the first attempt: that is its answer', async () => {

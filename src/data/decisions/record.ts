@@ -46,7 +46,7 @@ export interface DecisionMessage {
   readonly standing: PoolStanding | undefined;
 }
 
-/** More are counted and not kept. */
+/** More are counted, and the latest is kept. */
 const MOST_ATTEMPTS = 8;
 /** Texts that clients or upstreams make as long as they like. */
 const LONGEST_TEXT = 256;
@@ -112,8 +112,13 @@ export class DecisionRecord {
     standing: PoolStanding | undefined,
   ): AttemptRecord {
     const attempt = attemptRecord(request, endpoint, at - this.exchange.startedAt, standing);
-    if (this.attempts.length < MOST_ATTEMPTS) this.attempts.push(attempt);
-    else this.moreAttempts += 1;
+    if (this.attempts.length < MOST_ATTEMPTS) {
+      this.attempts.push(attempt);
+    } else {
+      // The first ones tell how it began, and the latest how it ended.
+      this.attempts[MOST_ATTEMPTS - 1] = attempt;
+      this.moreAttempts += 1;
+    }
     return attempt;
   }
 
