@@ -1,0 +1,49 @@
+/** The endpoints behind a contestant, each a process of its own, and the ways in which one breaks. */
+import { fileURLToPath } from 'node:url';
+import { answering, freePorts, LOAD_CORE, start, type Running } from '../process.ts';
+
+const ENDPOINTS = 3;
+const WORKERS = 2;
+const SERVICE_MS = 20;
+/** What all of them together can do. */
+export const CAPACITY = (ENDPOINTS * WORKERS * 1000) / SERVICE_MS;
+
+const PROGRAM = fileURLToPath(new URL('service.ts', import.meta.url));
+
+export class Fleet {
+  readonly ports: readonly number[];
+  readonly #dir: string;
+  readonly #endpoints: Running[] = [];
+
+  private constructor(dir: string, ports: readonly number[]) {
+    this.#dir = dir;
+    this.ports = ports;
+  }
+
+  static async start(dir: string): Promise<Fleet> {
+    const fleet = new Fleet(dir, await freePorts(ENDPOINTS));
+    for (const at of fleet.ports.keys()) await fleet.begin(at);
+    return fleet;
+  }
+
+  async begin(at: number): Promise<void> {
+    const port = this.ports[at]!;
+    const argv = [process.execPath, PROGRAM, ...[port, WORKERS, SERVICE_MS].map(String)] as const;
+    const endpoint = start(`endpoint-${at}`, { argv: [...argv] }, this.#dir, LOAD_CORE);
+    this.#endpoints[at] = endpoint;
+    await answering(`endpoint-${at}`, endpoint, `http://127.0.0.1:${port}/healthz`, this.#dir);
+  }
+
+  signal(at: number, signal: NodeJS.Signals): void {
+    process.kill(this.#endpoints[at]!.pid, signal);
+  }
+
+  /** As a deploy does: asks it to end, lets it finish. */
+  async end(at: number): Promise<void> {
+    await this.#endpoints[at]!.stop();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#endpoints.map((endpoint) => endpoint.stop()));
+  }
+}

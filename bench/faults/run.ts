@@ -1,0 +1,131 @@
+/**
+ * `npm run bench:faults -- [--quick] [--only NAME…] [--json FILE]`: what clients feel while something breaks, behind Aya and
+ * its peers. Each run has a fleet and a proxy of its own, on which nothing has broken yet. README.md of the bench says more.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { lastLineOf } from '../load.ts';
+import { answering, canPin, freePorts, LOAD_CORE, pinned, PROXY_CORE, start } from '../process.ts';
+import { fixed, thousands } from '../scenarios/scenario.ts';
+import { CONTESTANTS, type Guarded } from './contestants.ts';
+import { FAULTS, type Fault } from './faults.ts';
+import { Fleet } from './fleet.ts';
+
+/** Connections open, code gets compiled; not counted. */
+const WARM_UP_SECONDS = 2;
+
+interface Felt {
+  readonly requests: number;
+  readonly errors: number;
+  /** Null: there was no right answer. */
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+  readonly maxMs: number | null;
+  /** Of the errors, with their counts: a status, or what the connection said. */
+  readonly reasons: Readonly<Record<string, number>>;
+}
+
+interface Report {
+  readonly get: Felt;
+  readonly post: Felt;
+}
+
+const { quick, only, json } = options();
+const seconds = quick ? 6 : 12;
+const dir = mkdtempSync(join(tmpdir(), 'aya-faults-'));
+process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+
+console.log(
+  `- machine: ${cpus().length} × ${cpus()[0]?.model.trim()}, load ${fixed(loadavg()[0] ?? NaN)} at the start
+- pinning: ${canPin ? 'proxy on processor 0, client and endpoints on processor 1' : 'none'}
+- each run: ${WARM_UP_SECONDS} s in quiet, then ${seconds} s that count`,
+);
+const found: Record<string, Record<string, Report | { failed: string }>> = {};
+for (const fault of chosen(FAULTS)) {
+  const reports: Record<string, Report | { failed: string }> = (found[fault.name] = {});
+  for (const contestant of chosen(CONTESTANTS)) {
+    reports[contestant.name] = await run(fault, contestant).catch((error: Error) => ({ failed: error.message }));
+  }
+  print(fault, reports);
+}
+if (json !== undefined) writeFileSync(json, `${JSON.stringify(found, null, 2)}\n`);
+process.exit(); // the keep-alive connections of our own fetch would hold the process for seconds
+
+async function run(fault: Fault, contestant: Guarded): Promise<Report> {
+  if (contestant.version === undefined) throw new Error('not installed');
+  const home = join(dir, `${fault.name}-${contestant.name}`);
+  mkdirSync(home);
+  const fleet = await Fleet.start(home);
+  const [port = 0] = await freePorts(1);
+  const place = { dir: home, port, origins: fleet.ports };
+  const proxy = start(contestant.name, await contestant.configure(place), home, PROXY_CORE);
+  const url = `http://127.0.0.1:${port}/orders/7`;
+  try {
+    await answering(contestant.name, proxy, url, home);
+    const felt = client(url, fault.perSecond);
+    await pause(WARM_UP_SECONDS * 1000);
+    const reload = (revision: number) => contestant.reload(place, proxy.pid, revision);
+    const [report] = await Promise.all([felt, fault.happen({ fleet, reload, lastsMs: seconds * 1000 })]);
+    return report;
+  } finally {
+    await Promise.all([proxy.stop(), fleet.stop()]);
+  }
+}
+
+function client(url: string, perSecond: number): Promise<Report> {
+  const program = fileURLToPath(new URL('client.ts', import.meta.url));
+  const lasts = WARM_UP_SECONDS + seconds;
+  const words = [url, perSecond, lasts, WARM_UP_SECONDS].map(String);
+  return lastLineOf<Report>(pinned([process.execPath, program, ...words], LOAD_CORE), lasts);
+}
+
+function print(fault: Fault, reports: Readonly<Record<string, Report | { failed: string }>>): void {
+  console.log(`\n### ${fault.title}\n\n${thousands(fault.perSecond)} requests a second.\n`);
+  const columns = ['', 'GET: errors', 'p50 ms', 'p99', 'max', 'POST: errors', 'p50 ms', 'p99', 'max', 'right/s'];
+  const rows = Object.entries(reports).map(([name, report]) => [
+    `${name} ${CONTESTANTS.find((contestant) => contestant.name === name)?.version ?? ''}`,
+    ...('failed' in report ? [report.failed] : [...cells(report.get), ...cells(report.post), rate(report)]),
+  ]);
+  const rule = columns.map((_, at) => (at === 0 ? '---' : '--:'));
+  console.log([columns, rule, ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n'));
+}
+
+function cells({ requests, errors, reasons, ...times }: Felt): string[] {
+  const why = Object.entries(reasons).map(([reason, count]) => `${count} × ${reason}`);
+  const share = `${fixed((errors / requests) * 100, errors / requests < 0.1 ? 2 : 0)} %`;
+  const ms = [times.p50Ms, times.p99Ms, times.maxMs].map((time) => fixed(time ?? NaN, 0));
+  return [errors === 0 ? '0' : `${share} (${why.join(', ')})`, ...ms];
+}
+
+function rate({ get, post }: Report): string {
+  return thousands((get.requests - get.errors + post.requests - post.errors) / seconds);
+}
+
+function options() {
+  const { values, positionals } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true },
+      json: { type: 'string' },
+    },
+    allowPositionals: true, // --only kill nginx
+  });
+  const only = new Set([...(values.only ?? []), ...positionals]);
+  const known = [...FAULTS, ...CONTESTANTS].map(({ name }) => name);
+  const unknown = [...only].filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    console.error(`unknown: ${unknown.join(', ')}; choose from ${known.join(', ')}`);
+    process.exit(2);
+  }
+  return { ...values, only };
+}
+
+/** Those named, or all when none of them was. */
+function chosen<Named extends { readonly name: string }>(all: readonly Named[]): readonly Named[] {
+  const named = all.filter(({ name }) => only.has(name));
+  return named.length > 0 ? named : all;
+}

@@ -1,0 +1,42 @@
+/**
+ * One endpoint with a capacity: `node service.ts PORT WORKERS SERVICE_MS` works on so many requests at a time, each for so
+ * long, and lets the others wait in line, as a service with a pool of workers does. SIGUSR2 makes it ten times slower, or as
+ * fast as before; SIGTERM ends it as a deploy does: nothing new, what is under way is finished. /healthz is never in line.
+ */
+import { createServer, type ServerResponse } from 'node:http';
+import { ANSWER } from '../answer.ts';
+
+const SLOWER = 10;
+const [port = 0, workers = 1, serviceMs = 0] = process.argv.slice(2).map(Number);
+
+let slowdown = 1;
+let busy = 0;
+const line: ServerResponse[] = [];
+
+const server = createServer({ keepAliveTimeout: 600_000, requestTimeout: 0 }, (request, response) => {
+  request.resume();
+  if (request.url === '/healthz') return void response.end('ok');
+  line.push(response);
+  work();
+}).listen(port, '127.0.0.1');
+
+process.on('SIGUSR2', () => (slowdown = slowdown === 1 ? SLOWER : 1));
+process.on('SIGTERM', () => {
+  server.close(() => process.exit());
+  server.closeIdleConnections();
+});
+
+function work(): void {
+  while (busy < workers && line.length > 0) {
+    const response = line.shift()!;
+    // Whoever has given up is not worked for.
+    if (response.destroyed) continue;
+    busy += 1;
+    setTimeout(() => {
+      busy -= 1;
+      response.setHeader('content-type', 'application/json').end(ANSWER);
+      if (!server.listening) server.closeIdleConnections();
+      work();
+    }, serviceMs * slowdown);
+  }
+}
