@@ -5,6 +5,7 @@
  * count. Prints a report as one line of JSON.
  */
 import { Agent, request as send } from 'node:http';
+import { ANSWER } from '../answer.ts';
 
 const [url = '', perSecond = '100', seconds = '10', skipped = '0'] = process.argv.slice(2);
 const POST_EACH = 5;
@@ -77,14 +78,19 @@ async function ask(at: number, dueAt: number): Promise<void> {
   }
 }
 
+/** Rejects also when the answer is not whole, or another. */
 function exchange(method: 'GET' | 'POST'): Promise<number> {
   return new Promise((resolve, reject) => {
     const outgoing = send(
       url,
       { method, agent, timeout: PATIENCE_MS, headers: { 'x-client': 'faults' } },
       (response) => {
-        response.resume().on('error', reject);
-        response.on('end', () => resolve(response.statusCode ?? 0));
+        let body = '';
+        response.setEncoding('latin1').on('data', (text: string) => (body += text));
+        response.on('error', reject).on('end', () => {
+          if (response.statusCode === 200 && body !== ANSWER) reject(new Error('another answer'));
+          else resolve(response.statusCode ?? 0);
+        });
       },
     );
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer'))).on('error', reject);

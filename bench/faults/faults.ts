@@ -1,5 +1,6 @@
 /** What breaks, and when: each begins at the same moment of a run and is over, or not, by its end. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { PROXY_CORE, start } from '../process.ts';
 import { CAPACITY, type Fleet } from './fleet.ts';
 
 /** A quarter of what the fleet can do: one endpoint of three carries it. */
@@ -11,6 +12,7 @@ const DEPLOY_MS = 500;
 
 export interface Stage {
   readonly fleet: Fleet;
+  readonly dir: string;
   /** The contestant takes a new configuration. */
   reload(revision: number): Promise<void>;
   /** How long the client goes on from now. */
@@ -86,5 +88,16 @@ export const FAULTS: readonly Fault[] = [
     title: `Twice as many requests as the fleet can answer (${CAPACITY} a second)`,
     perSecond: 2 * CAPACITY,
     happen: async () => {},
+  },
+  {
+    name: 'starved',
+    title: 'Two busy processes on the processor of the proxy',
+    perSecond: USUAL_RATE,
+    async happen({ dir, lastsMs }) {
+      const busy = { argv: [process.execPath, '-e', 'for (;;);'] } as const;
+      const loops = ['busy-0', 'busy-1'].map((name) => start(name, busy, dir, PROXY_CORE));
+      await pause(lastsMs);
+      await Promise.all(loops.map((loop) => loop.stop()));
+    },
   },
 ];

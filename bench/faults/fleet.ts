@@ -13,15 +13,17 @@ const PROGRAM = fileURLToPath(new URL('service.ts', import.meta.url));
 export class Fleet {
   readonly ports: readonly number[];
   readonly #dir: string;
+  readonly #name: string;
   readonly #endpoints: Running[] = [];
 
-  private constructor(dir: string, ports: readonly number[]) {
+  private constructor(dir: string, name: string, ports: readonly number[]) {
     this.#dir = dir;
+    this.#name = name;
     this.ports = ports;
   }
 
-  static async start(dir: string): Promise<Fleet> {
-    const fleet = new Fleet(dir, await freePorts(ENDPOINTS));
+  static async start(dir: string, endpoints = ENDPOINTS, name = 'endpoint'): Promise<Fleet> {
+    const fleet = new Fleet(dir, name, await freePorts(endpoints));
     for (const at of fleet.ports.keys()) await fleet.begin(at);
     return fleet;
   }
@@ -29,9 +31,10 @@ export class Fleet {
   async begin(at: number): Promise<void> {
     const port = this.ports[at]!;
     const argv = [process.execPath, PROGRAM, ...[port, WORKERS, SERVICE_MS].map(String)] as const;
-    const endpoint = start(`endpoint-${at}`, { argv: [...argv] }, this.#dir, LOAD_CORE);
+    const name = `${this.#name}-${at}`;
+    const endpoint = start(name, { argv: [...argv] }, this.#dir, LOAD_CORE);
     this.#endpoints[at] = endpoint;
-    await answering(`endpoint-${at}`, endpoint, `http://127.0.0.1:${port}/healthz`, this.#dir);
+    await answering(name, endpoint, `http://127.0.0.1:${port}/healthz`, this.#dir);
   }
 
   signal(at: number, signal: NodeJS.Signals): void {

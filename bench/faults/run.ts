@@ -69,7 +69,7 @@ async function run(fault: Fault, contestant: Guarded): Promise<Report> {
     const felt = client(url, fault.perSecond);
     await pause(WARM_UP_SECONDS * 1000);
     const reload = (revision: number) => contestant.reload(place, proxy.pid, revision);
-    const [report] = await Promise.all([felt, fault.happen({ fleet, reload, lastsMs: seconds * 1000 })]);
+    const [report] = await Promise.all([felt, fault.happen({ fleet, dir: home, reload, lastsMs: seconds * 1000 })]);
     return report;
   } finally {
     await Promise.all([proxy.stop(), fleet.stop()]);

@@ -2,6 +2,7 @@
  * One endpoint with a capacity: `node service.ts PORT WORKERS SERVICE_MS` works on so many requests at a time, each for so
  * long, and lets the others wait in line, as a service with a pool of workers does. SIGUSR2 makes it ten times slower, or as
  * fast as before; SIGTERM ends it as a deploy does: nothing new, what is under way is finished. /healthz is never in line.
+ * A path that ends in /drip is answered byte by byte, one in /reset breaks off in the middle.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import { ANSWER } from '../answer.ts';
@@ -16,6 +17,8 @@ const line: ServerResponse[] = [];
 const server = createServer({ keepAliveTimeout: 600_000, requestTimeout: 0 }, (request, response) => {
   request.resume();
   if (request.url === '/healthz') return void response.end('ok');
+  if (request.url?.endsWith('/drip') === true) return drip(response);
+  if (request.url?.endsWith('/reset') === true) return breakOff(response);
   line.push(response);
   work();
 }).listen(port, '127.0.0.1');
@@ -25,6 +28,17 @@ process.on('SIGTERM', () => {
   server.close(() => process.exit());
   server.closeIdleConnections();
 });
+
+function drip(response: ServerResponse): void {
+  const timer = setInterval(() => response.write('.'), 1_000);
+  response.on('close', () => clearInterval(timer)).writeHead(200, { 'content-length': ANSWER.length });
+  response.flushHeaders();
+}
+
+function breakOff(response: ServerResponse): void {
+  response.writeHead(200, { 'content-length': ANSWER.length });
+  response.write(ANSWER.slice(0, ANSWER.length / 2), () => response.socket?.resetAndDestroy());
+}
 
 function work(): void {
   while (busy < workers && line.length > 0) {
