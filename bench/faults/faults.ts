@@ -84,6 +84,14 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'outage',
+    title: 'All three answer 503 at once, though their health checks pass',
+    perSecond: USUAL_RATE,
+    async happen({ fleet }) {
+      for (const at of fleet.ports.keys()) fleet.signal(at, 'SIGHUP');
+    },
+  },
+  {
     name: 'overload',
     title: `Twice as many requests as the fleet can answer (${CAPACITY} a second)`,
     perSecond: 2 * CAPACITY,

@@ -1,4 +1,6 @@
 /** The endpoints behind a contestant, each a process of its own, and the ways in which one breaks. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { answering, freePorts, LOAD_CORE, start, type Running } from '../process.ts';
 
@@ -44,6 +46,12 @@ export class Fleet {
   /** As a deploy does: asks it to end, lets it finish. */
   async end(at: number): Promise<void> {
     await this.#endpoints[at]!.stop();
+  }
+
+  /** How often requests came to endpoints that have ended by now, as they said. */
+  asked(): number {
+    const said = this.ports.map((_, at) => readFileSync(join(this.#dir, `${this.#name}-${at}.log`), 'utf8'));
+    return said.reduce((sum, text) => sum + Number(/"asked":(\d+)/.exec(text)?.[1]), 0);
   }
 
   async stop(): Promise<void> {

@@ -62,6 +62,7 @@ const samples: number[] = [];
 const sampling = setInterval(() => samples.push(residentMiB(gateway.pid).now), SAMPLE_MS);
 const odd = setInterval(() => void askOddly(), 1_000 / ODD_PER_SECOND);
 const events: Record<string, number> = {};
+const kills: { readonly url: string; readonly at: number }[] = [];
 let isOver = false;
 const chaos = wreak();
 const felt = await client(seconds);
@@ -74,11 +75,13 @@ await restUntil(() => fds() <= restingFds);
 const rightShare = 1 - felt.get.errors / felt.get.requests;
 const drift = median(samples.slice(-quarter())) / median(samples.slice(quarter(), 2 * quarter())) - 1;
 const slower = (felt.get.p99Ms ?? Infinity) / (quiet.get.p99Ms ?? NaN);
+const outMs = Math.max(...kills.map(untilOut));
 const checks: readonly (readonly [what: string, found: string, wanted: string, holds: boolean])[] = [
   ['GETs answered right', `${fixed(rightShare * 100, 3)} %`, '≥ 99.95 %', rightShare >= 0.9995],
   ['p99 of GETs, beside quiet', `${fixed(slower, 2)} ×`, '≤ 2 ×', slower <= 2],
   ['memory, last quarter beside second', `${fixed(drift * 100)} %`, '≤ 5 %', drift <= 0.05],
   ['descriptors at rest, beside before', `${fds() - restingFds}`, '≤ 0', fds() <= restingFds],
+  ['killed, and out of rotation after', `${fixed(outMs, 0)} ms`, '≤ 1000 ms', !(outMs > 1_000)],
   ['data threads that died', `${threadDeaths()}`, '0', threadDeaths() === 0 && !gateway.exited()],
 ];
 report();
@@ -120,6 +123,7 @@ async function wreak(): Promise<void> {
 
 async function kill(): Promise<void> {
   const at = Math.floor(random() * fleet.ports.length);
+  kills.push({ url: `http://127.0.0.1:${fleet.ports[at]}`, at: Date.now() });
   fleet.signal(at, 'SIGKILL');
   await pause(3_000);
   await fleet.begin(at);
@@ -172,8 +176,26 @@ async function restUntil(rested: () => boolean): Promise<void> {
   while (!rested() && performance.now() < deadline);
 }
 
+interface LogLine {
+  readonly event?: string;
+  readonly time: number;
+  readonly endpoint?: string;
+}
+
+function logged(event: string): LogLine[] {
+  const lines = readFileSync(join(dir, 'aya.log'), 'utf8').split('\n');
+  const parsed = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as LogLine);
+  return parsed.filter((line) => line.event === event);
+}
+
 function threadDeaths(): number {
-  return readFileSync(join(dir, 'aya.log'), 'utf8').split('"event":"thread_died"').length - 1;
+  return logged('thread_died').length;
+}
+
+/** Milliseconds from the kill to the ejection; 0 where it was out already, for what it had done before. */
+function untilOut({ url, at }: { readonly url: string; readonly at: number }): number {
+  const ejected = logged('endpoint_ejected').find(({ endpoint, time }) => endpoint === url && time >= at);
+  return ejected !== undefined && ejected.time - at < 3_000 ? ejected.time - at : 0;
 }
 
 function quarter(): number {
