@@ -1,7 +1,8 @@
 /**
  * The peers as a careful operator would set them up in front of a service that may break: what each can do of health checks,
  * ejection, retries, deadlines and bounds, with the same figures wherever it knows the setting. A connect or an answer's head
- * may take a second; two further tries; a GET is tried again whatever happened, a POST only while nothing was sent.
+ * may take a second; two further tries; a GET is tried again whatever happened, a POST only while nothing was sent; three
+ * failures take an endpoint out for three seconds.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -40,7 +41,7 @@ const ayaRoute = (place: Place, revision: number) => `pools:
     endpoints: [${place.origins.map((port) => `http://127.0.0.1:${port}`).join(', ')}]
     health:
       active: { path: /healthz, interval: 1s, fastInterval: 1s, timeout: 1s, unhealthyAfter: 2 }
-      passive: { consecutiveFailures: 3, ejectFor: 10s }
+      passive: { consecutiveFailures: 3, ejectFor: 3s }
     connections: { max: ${MOST_IN_FLIGHT}, pending: 64, connectTimeout: 1s }
     balance: least-response-time
 routes:
@@ -71,7 +72,7 @@ http {
   upstream origin {
     zone origin 64k;
     least_conn;
-    ${servers(place, (address) => `server ${address} max_fails=3 fail_timeout=10s max_conns=${MOST_IN_FLIGHT};`)}
+    ${servers(place, (address) => `server ${address} max_fails=3 fail_timeout=3s max_conns=${MOST_IN_FLIGHT};`)}
     keepalive 16;
   }
   server {
@@ -172,7 +173,7 @@ http://127.0.0.1:${place.port} {
     health_uri /healthz
     health_interval 1s
     health_timeout 1s
-    fail_duration 10s
+    fail_duration 3s
     max_fails 3
     unhealthy_request_count ${MOST_IN_FLIGHT}
     transport http {

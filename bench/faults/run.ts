@@ -1,5 +1,5 @@
 /**
- * `npm run bench:faults -- [--quick] [--only NAME…] [--json FILE]`: what clients feel while something breaks, behind Aya and
+ * `npm run bench:faults -- [--quick] [--only NAME…] [--rounds 2] [--json FILE]`: what clients feel while something breaks, behind Aya and
  * its peers. Each run has a fleet and a proxy of its own, on which nothing has broken yet. README.md of the bench says more.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -39,8 +39,8 @@ interface Found extends Report {
   readonly amplification: number;
 }
 
-const { quick, only, json } = options();
-const [seconds, rounds] = quick ? [6, 1] : [12, 2];
+const { quick, only, json, rounds } = options();
+const seconds = quick ? 6 : 12;
 const dir = mkdtempSync(join(tmpdir(), 'aya-faults-'));
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
 
@@ -152,6 +152,7 @@ function options() {
       quick: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true },
       json: { type: 'string' },
+      rounds: { type: 'string' },
     },
     allowPositionals: true, // --only kill nginx
   });
@@ -162,7 +163,8 @@ function options() {
     console.error(`unknown: ${unknown.join(', ')}; choose from ${known.join(', ')}`);
     process.exit(2);
   }
-  return { ...values, only };
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 2));
+  return { ...values, only, rounds };
 }
 
 /** Those named, or all when none of them was. */
