@@ -67,9 +67,9 @@ beforeAll(async () => {
       balance: 'round-robin',
     },
   };
-  const retry = { attempts: 2, on: ['connect', 'reset', 'timeout', 503], budget: '100%' };
+  const retry = { attempts: 3, on: ['connect', 'reset', 'timeout', 503], budget: '100%' };
   const routes = [
-    { name: 'users', match: { path: '/users/*' }, pool: 'users', retry, timeout: { perTry: '200ms' } },
+    { name: 'users', match: { path: '/users/*' }, pool: 'users', retry, timeout: { perTry: '500ms' } },
     { name: 'broken', match: { path: '/broken' }, pool: 'broken' },
     { name: 'other', match: { path: '/other' }, pool: 'other' },
     { name: 'faulty', match: { path: '/faulty/*' }, pool: 'faulty', retry, cache: { ttl: '1m' } },
