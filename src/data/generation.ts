@@ -15,6 +15,7 @@ import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { LatencyQuantile } from '../upstream/latency-quantile.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
+import { compileSticky } from '../upstream/sticky/compile.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
@@ -148,7 +149,7 @@ async function buildInspector(routes: readonly RouteConfig[], context: DataConte
   return Inspector.build(routes, context);
 }
 
-function buildPools(
+export function buildPools(
   plan: GenerationPlan,
   store: EndpointStore,
   context: DataContext,
@@ -169,7 +170,8 @@ function buildPools(
       const active = () => endpoints.reduce((sum, endpoint) => sum + table.inFlight(endpoint.row), 0);
       const budget = new RetryBudget({ clock, table: table.budgets, row, thread, active });
       const p95 = new LatencyQuantile(table.budgets, row);
-      return [config.name, new Pool({ config, endpoints, balancer, table, budget, p95, random, breaker })];
+      const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
+      return [config.name, new Pool({ config, endpoints, balancer, table, budget, p95, random, breaker, sticky })];
     }),
   );
 }

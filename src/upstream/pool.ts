@@ -12,6 +12,7 @@ import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
 import type { LatencyQuantile } from './latency-quantile.ts';
+import type { Stickiness } from './sticky/stickiness.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
 
@@ -31,6 +32,7 @@ export interface PoolParts {
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
+  readonly sticky?: Stickiness | undefined;
 }
 
 export class Pool {
@@ -43,6 +45,8 @@ export class Pool {
   /** Of the time to the head, where a route hedges. */
   readonly p95: LatencyQuantile;
   readonly breaker: Breaker | undefined;
+  /** Asked before `pick`, where sessions keep clients at endpoints. */
+  readonly sticky: Stickiness | undefined;
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
   readonly #retryAfterSeconds: number;
@@ -55,7 +59,7 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, p95, random, breaker }: PoolParts) {
+  constructor({ config, endpoints, balancer, table, budget, p95, random, breaker, sticky }: PoolParts) {
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -64,6 +68,7 @@ export class Pool {
     this.budget = budget;
     this.p95 = p95;
     this.breaker = breaker;
+    this.sticky = sticky;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#balancer = balancer;
     this.#table = table;

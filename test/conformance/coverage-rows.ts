@@ -40,6 +40,7 @@ export const clients = inFile('test/faults/clients-and-deadlines.test.ts');
 export const failOver = inFile('test/faults/fail-over.test.ts');
 export const further = inFile('test/scenarios/further-tries-have-one-budget.test.ts');
 export const throws = inFile('test/faults/a-plugin-throws.test.ts');
+export const discovered = inFile('test/scenarios/endpoints-are-discovered.test.ts');
 export const upstreamTls = inFile('test/faults/upstream-tls.test.ts');
 export const limits = inFile('test/scenarios/limits-hold.test.ts');
 export const load = inFile('src/config/load.test.ts');
