@@ -13,6 +13,8 @@ import { OTHER_ROUTES } from './route-registry.ts';
 import { breakers } from './scrape-breakers.ts';
 import { furtherTries } from './scrape-further-tries.ts';
 import { discovery } from './scrape-discovery.ts';
+import { loads } from './scrape-loads.ts';
+import { ownProcess } from './scrape-process.ts';
 import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
 
@@ -69,6 +71,7 @@ export function createScrape(view: ScrapeView): Scrape {
   upstreams(page, now);
   breakers(page, now);
   furtherTries(page, now);
+  loads(page, now);
   discovery(page, view);
   concerns(page, view);
   cache(page, view);
@@ -382,18 +385,4 @@ function store(page: MetricsPage, view: ScrapeView, now: () => Moment): void {
       }
     },
   );
-}
-
-/** The names that every Prometheus client uses for these. */
-function ownProcess(page: MetricsPage, view: ScrapeView): void {
-  page.counter('process_cpu_seconds_total', 'User and system CPU time of all threads.', [], (add) => {
-    const { user, system } = process.cpuUsage();
-    add({}, (user + system) / 1e6);
-  });
-  page.gauge('process_resident_memory_bytes', 'Resident memory of all threads.', [], (add) => {
-    add({}, process.memoryUsage.rss());
-  });
-  page.gauge('process_start_time_seconds', 'When the process started.', [], (add) => {
-    add({}, view.startedAt / 1000);
-  });
 }

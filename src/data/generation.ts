@@ -14,6 +14,8 @@ import { Breaker, hasBreaker } from '../upstream/breaker.ts';
 import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { LatencyQuantile } from '../upstream/latency-quantile.ts';
+import { LoadReader } from '../upstream/load/reader.ts';
+import { adaptiveOf } from '../upstream/load/weights.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
 import { compileSticky } from '../upstream/sticky/compile.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
@@ -162,7 +164,8 @@ export function buildPools(
         const row = plan.endpointRows.get(endpointKey(config, endpoint))!;
         const connections = store.acquire(config, endpoint, row);
         held.push([config, endpoint]);
-        return { ...endpoint, row, connections, breaker: breakerOf('endpoint', config, row, context) };
+        const breaker = breakerOf('endpoint', config, row, context);
+        return { ...endpoint, writtenWeight: endpoint.weight, row, connections, breaker };
       });
       const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
       const row = plan.endpointRows.get(poolKey(config))!;
@@ -171,7 +174,12 @@ export function buildPools(
       const budget = new RetryBudget({ clock, table: table.budgets, row, thread, active });
       const p95 = new LatencyQuantile(table.budgets, row);
       const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
-      return [config.name, new Pool({ config, endpoints, balancer, table, budget, p95, random, breaker, sticky })];
+      const adaptive = adaptiveOf(config.balance);
+      const loads = adaptive && new LoadReader(adaptive, table.loads, clock);
+      return [
+        config.name,
+        new Pool({ config, endpoints, balancer, table, budget, p95, random, breaker, sticky, loads }),
+      ];
     }),
   );
 }
