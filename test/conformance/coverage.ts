@@ -16,11 +16,9 @@ import {
   clients,
   desync,
   EVERY_SPELLING,
-  failOver,
   fields,
   forged,
   framing,
-  further,
   gatekeeper,
   held,
   hostile,
@@ -36,7 +34,6 @@ import {
   load,
   logins,
   bombs,
-  breakers,
   breaking,
   choices,
   coded,
@@ -44,7 +41,6 @@ import {
   none,
   inspected,
   outlive,
-  outliers,
   overHttp2,
   reconnects,
   OWN_FIELDS_STAY,
@@ -59,6 +55,7 @@ import {
   tokens,
   type Row,
 } from './coverage-rows.ts';
+import { RESILIENCE } from './coverage-resilience.ts';
 
 export const FAULTS: readonly Row[] = [
   held(
@@ -369,33 +366,7 @@ export const FAULTS: readonly Row[] = [
     overHttp2('keeps them through reloads, and at the end of its drain'),
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
-  held(
-    'F106',
-    'a brown-out: load on top',
-    further('a service that answers nothing but 503 gets at most 1.2 times'),
-    failOver('is bounded by its budget'),
-  ),
-  held(
-    'F107',
-    'a POST that was sent',
-    further('a POST that was sent is never sent again'),
-    failOver('of a POST is not made once it was sent'),
-  ),
-  held('F108', 'a POST that was not sent', failOver('of a POST is made when nothing was sent')),
-  held('F109', 'a body that was streamed', failOver('of a body that was streamed is not made')),
-  held('F110', 'a kept connection closed at reuse', failOver('that the service closes at the moment of reuse')),
-  held('F112', 'an endpoint that fails at once', outliers('by default: one of three that fails at once is out')),
-  held('F116', 'a health endpoint that lies', outliers('a health endpoint that says 200 while requests fail')),
-  held('F117', 'failing together', further('a hundred clients that fail together do not return together')),
-  held(
-    'F119',
-    'circuit breakers',
-    breakers(
-      'opens when its share of answers failed',
-      'lets a trickle through over both threads',
-      'gives the place of a probe back when its client leaves',
-    ),
-  ),
+  ...RESILIENCE,
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
   held(
     'C11',
