@@ -70,8 +70,8 @@ export function createScrape(view: ScrapeView): Scrape {
   traffic(page, now);
   upstreams(page, now);
   breakers(page, now);
-  furtherTries(page, now);
   loads(page, now);
+  furtherTries(page, now);
   discovery(page, view);
   concerns(page, view);
   cache(page, view);

@@ -9,6 +9,7 @@ import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import type { UsageTable } from '../memory/usage-table.ts';
+import type { OpeningCause } from '../upstream/breaker.ts';
 import type { Word } from './cache-fleet.ts';
 
 /** `starting`: no thread listens yet. `draining`: readiness has failed, what is in flight still finishes. */
@@ -98,6 +99,8 @@ export interface BreakerView {
   readonly since: number | undefined;
   /** Times that it opened. */
   readonly opened: number;
+  /** The same, by what opened it. */
+  readonly openedBy: Readonly<Partial<Record<OpeningCause, number>>>;
   /** Requests that now find out whether it may close. */
   readonly probes: number;
 }

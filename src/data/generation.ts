@@ -176,10 +176,8 @@ export function buildPools(
       const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
       const adaptive = adaptiveOf(config.balance);
       const loads = adaptive && new LoadReader(adaptive, table.loads, clock);
-      return [
-        config.name,
-        new Pool({ config, endpoints, balancer, table, budget, p95, random, breaker, sticky, loads }),
-      ];
+      const parts = { config, endpoints, balancer, table, budget, p95, random, breaker, sticky, loads };
+      return [config.name, new Pool(parts)];
     }),
   );
 }

@@ -50,8 +50,8 @@ export class EndpointTable {
   readonly buffers: EndpointTableBuffers;
   readonly breakers: BreakerTable;
   readonly samples: SampleTable;
-  readonly budgets: BudgetTable;
   readonly loads: LoadTable;
+  readonly budgets: BudgetTable;
   /** [0] the epoch: moves whenever any status moves. */
   readonly #header: Int32Array;
   readonly #ints: Int32Array;
@@ -63,7 +63,9 @@ export class EndpointTable {
   /** Pages that no row touches cost no memory, so the capacity can be generous. */
   static allocate(threads: number, capacity = 65_536): EndpointTable {
     const own = HEADER_BYTES + ownBytes(capacity, threads);
-    const parts = [LoadTable, BreakerTable, BudgetTable, SampleTable].map((part) => eights(part.bytes(capacity, threads)));
+    const parts = [LoadTable, BreakerTable, BudgetTable, SampleTable].map((part) =>
+      eights(part.bytes(capacity, threads)),
+    );
     const bytes = parts.reduce((sum, part) => sum + part, own);
     return new EndpointTable({ capacity, threads, shared: new SharedArrayBuffer(bytes) });
   }
@@ -118,8 +120,8 @@ export class EndpointTable {
     this.#byThread.fill(0, row * this.#threads, (row + 1) * this.#threads);
     this.breakers.reset(row);
     this.samples.reset(row);
-    this.budgets.reset(row);
     this.loads.reset(row);
+    this.budgets.reset(row);
     Atomics.add(this.#header, 0, 1);
   }
 

@@ -8,10 +8,10 @@ import { GatewayError } from '../errors.ts';
 import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
-import { BREAKER, stateOf, type BreakerState } from '../memory/breaker-table.ts';
+import { BREAKER, stateOf } from '../memory/breaker-table.ts';
 import { VERDICT, type Verdict } from '../memory/sample-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
-import { REFUSED, type Breaker, type Outcome } from './breaker.ts';
+import { REFUSED, type Breaker, type BreakerMove, type Outcome } from './breaker.ts';
 import type { Call, Carrier, Switched } from './call.ts';
 import { tellTimeLeft } from './time-left.ts';
 import type { LatencyRecorder } from './endpoint.ts';
@@ -29,7 +29,7 @@ export interface UpstreamContext {
   /** An endpoint has failed often enough in a row for the control plane to look at it. */
   readonly suspect: (row: number, failures: number, reason: string) => void;
   /** This thread has moved the breaker of a row. */
-  readonly breakerMoved: (row: number, state: BreakerState, reason: string) => void;
+  readonly breakerMoved: (row: number, move: BreakerMove) => void;
 }
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {

@@ -68,7 +68,8 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, p95, random, breaker, sticky, loads }: PoolParts) {
+  constructor(parts: PoolParts) {
+    const { config, endpoints, balancer, table, budget, p95, random, breaker, sticky, loads } = parts;
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -115,7 +116,7 @@ export class Pool {
 
   /** Why nothing was picked. */
   get unavailable(): GatewayError {
-    if (this.#candidates.some((endpoint) => !this.#hasRoom(endpoint))) {
+    if (this.#candidates.some((endpoint) => endpoint.weight > 0 && !this.#hasRoom(endpoint))) {
       const what = `pool '${this.name}': every endpoint has as many requests as its agent lets it have`;
       return new GatewayError('connection_limit_reached', what, { retryAfterSeconds: 1 });
     }

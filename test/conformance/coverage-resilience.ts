@@ -1,9 +1,19 @@
-/** The part of the index about upstreams that fail: F106 to F119. */
-import { breakers, failOver, further, held, outliers, type Row } from './coverage-rows.ts';
+/** The rows of upstreams that fail: F106 and on, and what was done to running fleets. See coverage.ts. */
+import { breakers, discovered, failOver, further, held, outliers, throws, type Row } from './coverage-rows.ts';
 
 export const RESILIENCE: readonly Row[] = [
-  held('F106', 'load on top of a brown-out', further('a service that answers nothing but 503 gets at most 1.2')),
-  held('F107', 'a POST that was sent', further('a POST that was sent is never sent again')),
+  held(
+    'F106',
+    'a brown-out: load on top',
+    further('a service that answers nothing but 503 gets at most 1.2 times'),
+    failOver('is bounded by its budget'),
+  ),
+  held(
+    'F107',
+    'a POST that was sent',
+    further('a POST that was sent is never sent again'),
+    failOver('of a POST is not made once it was sent'),
+  ),
   held('F108', 'a POST that was not sent', failOver('of a POST is made when nothing was sent')),
   held('F109', 'a body that was streamed', failOver('of a body that was streamed is not made')),
   held('F110', 'a kept connection closed at reuse', failOver('that the service closes at the moment of reuse')),
@@ -18,5 +28,19 @@ export const RESILIENCE: readonly Row[] = [
       'lets a trickle through over both threads',
       'gives the place of a probe back when its client leaves',
     ),
+  ),
+  held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
+  held(
+    'C11',
+    'the names of an upstream change, fail or answer nothing',
+    discovered(
+      'they come and go under load, and no request is lost',
+      'they stay as they were when the name is gone or its server is, which is said and counted',
+    ),
+  ),
+  held(
+    'C12',
+    'a name that leads to where it must not',
+    discovered('an address outside of `allow` is refused, and what was before stays'),
   ),
 ];
