@@ -31,7 +31,7 @@ export const CHAOS: readonly Row[] = [
     'C6',
     'all of a pool are dead',
     fleet('is not asked any more once its breaker is open: 503 at once, and other routes feel nothing'),
-    failOver('fails fast, and other routes feel nothing'),
+    failOver('says so, and other routes feel nothing'),
   ),
   held(
     'C7',
