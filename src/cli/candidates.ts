@@ -9,6 +9,7 @@ import {
   type Standing,
   type Tier,
 } from '../upstream/candidates.ts';
+import { reasonText } from '../upstream/reasons.ts';
 
 /** What the admin server's `/pools` says of them. */
 export interface LivePool {
@@ -98,8 +99,8 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined, gatew
     if (live?.breaker !== undefined && live.breaker.state !== 'closed')
       return verdict(false, troubleOfPool(live.breaker));
     if (tier === undefined && trouble !== '') return verdict(false, trouble);
-    if (state?.agent?.share === 0) return verdict(false, `its agent leaves it no weight: ${state.agent.said}`);
-    if (weight === 0) return verdict(false, 'weight 0 takes no traffic');
+    if (state?.agent?.share === 0) return verdict(false, `${reasonText('weight 0 by its agent')}: ${state.agent.said}`);
+    if (weight === 0) return verdict(false, reasonText('weight 0'));
     if (tier === undefined) return verdict(false, passedOver(endpoint, panic));
     return verdict(
       true,
@@ -113,7 +114,7 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined, gatew
 
 function passedOver({ backup, priority, zone }: EndpointConfig, panic: boolean): string {
   if (panic) return 'panic: the others are used whatever their state';
-  if (backup) return 'backup: others are available';
+  if (backup) return reasonText('backup');
   const place = zone === undefined ? '' : ` in zone ${zone}`;
   return `priority ${priority}${place}: those before it take all`;
 }

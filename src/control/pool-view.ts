@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { ENDPOINT } from '../memory/endpoint-table.ts';
+import { breakerWord, statusWords } from '../upstream/reasons.ts';
 import type { PoolConfig } from '../config/schema.ts';
 import { BACKUP, chooseCandidates, choiceRules } from '../upstream/candidates.ts';
 import { warmthAt } from '../upstream/slow-start.ts';
@@ -11,10 +12,7 @@ import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.t
 import type { Health } from './health/health.ts';
 import { spentOf } from '../upstream/retry-budget.ts';
 import { knownQuantile } from '../upstream/latency-quantile.ts';
-import type { EndpointStatus, EndpointView, FurtherTriesView, PoolView, TierView } from './view.ts';
-
-/** All but what only says how one of them is meant. */
-const STATUSES = Object.entries(ENDPOINT).filter(([name]) => name !== 'keepsSessions') as [EndpointStatus, number][];
+import type { EndpointView, FurtherTriesView, PoolView, TierView } from './view.ts';
 
 export interface PoolViewParts {
   readonly clock: Clock;
@@ -54,6 +52,11 @@ export function isAvailable({ status, breaker }: Pick<EndpointView, 'status' | '
   return status.length === 0 && (breaker === undefined || breaker.state === 'closed');
 }
 
+/** Every reason to pass it over now: the words of `/pools`, metrics and decision records. */
+export function againstNow({ status, breaker }: Pick<EndpointView, 'status' | 'breaker'>): readonly string[] {
+  return breaker === undefined || breaker.state === 'closed' ? status : [...status, breakerWord(breaker.state)];
+}
+
 /** By the rule that the data threads choose by. */
 function tiersOf(pool: PoolConfig, endpoints: readonly EndpointView[], { table, zone }: PoolViewParts): TierView[] {
   const { tiers } = chooseCandidates(endpoints, choiceRules(pool, zone), ({ row, breaker, slowStart, agent }) => ({
@@ -91,7 +94,7 @@ function viewEndpoint(endpoint: RegisteredEndpoint, parts: PoolViewParts): Endpo
     slowStart: slowStartOf(endpoint, parts),
     keepsSessions: (status & ENDPOINT.draining) === 0 ? undefined : (status & ENDPOINT.keepsSessions) !== 0,
     ...(config.discoveredBy !== undefined && { discoveredBy: config.discoveredBy }),
-    status: STATUSES.filter(([, bit]) => (status & bit) !== 0).map(([name]) => name),
+    status: statusWords(status),
     reason: last?.reason ?? '',
     since: last?.since ?? knownSince,
     inFlight: table.inFlight(row),

@@ -19,6 +19,7 @@ import { purgeJudge, type Purge } from '../cache/purge.ts';
 import type { SourceDefinitions } from '../discovery/source.ts';
 import { CacheFleet } from './cache-fleet.ts';
 import { viewCertificates } from './certificates.ts';
+import { Decisions } from './decisions.ts';
 import { Discovery } from './discovery.ts';
 import { withSecret } from './made-up-secret.ts';
 import { DocumentFollower } from './documents.ts';
@@ -61,6 +62,7 @@ export class Serving {
   readonly limitTables: LimitTables;
   readonly cacheTable: CacheTable;
   readonly drains: Drains;
+  readonly decisions: Decisions;
   readonly #clock: Clock;
   readonly #endpoints: EndpointRegistry;
   readonly #routes: RouteRegistry;
@@ -104,6 +106,7 @@ export class Serving {
       clock,
       leave: (row) => this.#supervisor.tellAll({ kind: 'leave', row }),
     });
+    this.decisions = new Decisions({ registry: this.#endpoints, health: this.#health }, log);
     this.#documents = new DocumentFollower({
       clock,
       random,
@@ -149,6 +152,7 @@ export class Serving {
       log,
       onSuspect: (row, reason) => this.#health.passive.suspect(row, reason),
       onBreaker: (row, move) => this.#health.breakers.moved(row, move),
+      onDecisions: (...told) => this.decisions.receive(...told),
       onRefresh: (url) => this.#documents.refresh(url),
       greeting: () => this.#greeting(),
       onReleased: (generation) => this.#release(generation),
@@ -352,6 +356,7 @@ export class Serving {
   #follow(plan: GenerationPlan, config: Config): void {
     this.#plan = plan;
     this.#config = config;
+    this.decisions.keep(config.gateway.explain.failures);
     this.#endpoints.commit(plan.config, plan.endpointRows);
     this.#health.update(plan.config);
     this.#documents.follow(plan.config.documents);

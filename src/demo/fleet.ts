@@ -31,6 +31,8 @@ export class Instance {
   readonly #tell: (event: string) => void;
   #child: ChildProcess | undefined;
   #stopping = false;
+  #comesBackMs = COMES_BACK_MS;
+  #up = Promise.withResolvers<void>();
 
   /** @param tell hears when the instance ended and when it is back. */
   constructor(role: Role, clock: Clock, tell: (event: string) => void) {
@@ -54,6 +56,28 @@ export class Instance {
     const ends = once(child, 'exit').then(() => false);
     if (!(await Promise.race([listens, ends]))) throw new Error(`${service} on ${port} did not start`);
     child.once('exit', () => this.#ended());
+    this.#up.resolve();
+  }
+
+  /** Resolves when it listens, be it for the first time or again. */
+  isUp(): Promise<void> {
+    return this.#up.promise;
+  }
+
+  /** As kill -9. @param comesBackMs when it is started again; for this time only. */
+  kill(comesBackMs = COMES_BACK_MS): void {
+    this.#comesBackMs = comesBackMs;
+    this.#up = Promise.withResolvers();
+    this.#child?.kill('SIGKILL');
+  }
+
+  /** It keeps its port and its connections, takes new ones, and answers nobody. */
+  hang(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#child?.kill('SIGCONT');
   }
 
   async stop(): Promise<void> {
@@ -64,8 +88,10 @@ export class Instance {
   #ended(): void {
     if (this.#stopping) return;
     const { service, port } = this.role;
-    this.#tell(`${service} on ${port} is gone (pid ${this.pid}); it comes back in ${COMES_BACK_MS / 1000} s`);
-    this.#clock.after(COMES_BACK_MS, () => {
+    const comesBackMs = this.#comesBackMs;
+    this.#comesBackMs = COMES_BACK_MS;
+    this.#tell(`${service} on ${port} is gone (pid ${this.pid}); it comes back in ${comesBackMs / 1000} s`);
+    this.#clock.after(comesBackMs, () => {
       if (this.#stopping) return;
       this.start().then(
         () => this.#tell(`${service} on ${port} is back (pid ${this.pid})`),

@@ -38,6 +38,10 @@ export interface Balancer<Endpoint extends Candidate = Candidate> {
   pick(request: PickRequest): Endpoint | undefined;
   /** The hash that it picks by; undefined where the request has none. Absent: it goes by other things. */
   key?(request: PickRequest): number | undefined;
+  /** What it compares, where it compares: the lowest is picked. For decision records, just after the pick. */
+  cost?(endpoint: Endpoint): number;
+  /** What it makes of the weight of one, where it makes something of it. */
+  weightOf?(endpoint: Endpoint): number;
 }
 
 export interface BalancerContext {

@@ -74,6 +74,7 @@ export class Pool {
   /** One of them starts slowly: weights have grown by then. */
   #isWarming = false;
   #grownAt = 0;
+  #candidates: readonly Endpoint[] = [];
   /** Those that may be picked, then those that a further try may resort to; the most preferred first. */
   #groups: readonly (readonly Endpoint[])[] = [];
   /** Would be candidates, were their breakers closed. */
@@ -152,10 +153,25 @@ export class Pool {
     });
   }
 
-  /** Whether an endpoint that is not in `tried` could be picked now. */
-  hasUntried(tried: readonly Endpoint[]): boolean {
+  /** Who may be picked now. */
+  get candidates(): readonly Endpoint[] {
     if (this.#isOutdated) this.#refresh();
-    return this.#untried(tried) !== undefined;
+    return this.#candidates;
+  }
+
+  /** Of one of the candidates, for decision records: its weight now, and what the balancer compares, if it does. */
+  placeOf(endpoint: Endpoint): { readonly weight: number; readonly cost: number | undefined } {
+    return this.#tiers.placeOf(endpoint);
+  }
+
+  /**
+   * Whether an endpoint that is not in `tried` could be picked now.
+   * @param among `candidates`: what is asked for comes on top, and is no reason to ask those that have no share of the load.
+   */
+  hasUntried(tried: readonly Endpoint[], among: 'all' | 'candidates' = 'all'): boolean {
+    if (this.#isOutdated) this.#refresh();
+    const endpoint = this.#untried(tried);
+    return endpoint !== undefined && (among === 'all' || this.#candidates.includes(endpoint));
   }
 
   /** Its agent lets it have one more. */
@@ -197,11 +213,12 @@ export class Pool {
     const now = this.#slowStart === undefined ? 0 : this.#clock.now();
     const warmthOf = ({ row }: Endpoint) =>
       this.#slowStart === undefined ? 1 : warmthAt(this.#slowStart, table.startedAt(row), now);
-    const { tiers, broken, reserve } = chooseCandidates(this.endpoints, this.#rules, (endpoint) => ({
+    const { tiers, candidates, broken, reserve } = chooseCandidates(this.endpoints, this.#rules, (endpoint) => ({
       status: table.status(endpoint.row),
       isClosed: endpoint.breaker?.isClosed !== false,
       part: warmthOf(endpoint) * (this.#hasAgents ? table.loads.share(endpoint.row) : 1),
     }));
+    this.#candidates = candidates;
     this.#groups = [...tiers.map(({ members }) => members), ...reserve];
     this.#broken = broken;
     this.#tiers.update(tiers, warmthOf);

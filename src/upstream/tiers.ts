@@ -13,6 +13,11 @@ export interface Seat<Endpoint> extends Candidate {
   readonly endpoint: Endpoint;
 }
 
+interface Place<Endpoint> {
+  readonly seat: Seat<Endpoint>;
+  readonly balancer: Balancer<Seat<Endpoint>>;
+}
+
 interface Served<Endpoint> {
   readonly share: number;
   readonly balancer: Balancer<Seat<Endpoint>>;
@@ -27,6 +32,7 @@ export class Tiers<Endpoint extends Candidate> {
   /** By level and zone, so that a balancer keeps what it has learnt while its tier has no share. */
   readonly #balancers = new Map<string, Balancer<Seat<Endpoint>>>();
   #served: readonly Served<Endpoint>[] = [];
+  #places = new Map<Endpoint, Place<Endpoint>>();
 
   constructor(create: () => Balancer<Seat<Endpoint>>, random: Random) {
     this.#create = create;
@@ -35,11 +41,14 @@ export class Tiers<Endpoint extends Candidate> {
 
   /** @param warmthOf how much of its weight an endpoint has. */
   update(tiers: readonly Tier<Endpoint>[], warmthOf: (endpoint: Endpoint) => number): void {
+    this.#places = new Map();
     this.#served = tiers.map(({ priority, zone = '', share, members }) => {
       const key = `${priority} ${zone}`;
       const balancer = this.#balancers.get(key) ?? this.#create();
       this.#balancers.set(key, balancer);
-      balancer.update(members.map((endpoint) => seatOf(endpoint, warmthOf(endpoint))));
+      const seats = members.map((endpoint) => seatOf(endpoint, warmthOf(endpoint)));
+      balancer.update(seats);
+      for (const seat of seats) this.#places.set(seat.endpoint, { seat, balancer });
       return { share, balancer };
     });
   }
@@ -49,6 +58,14 @@ export class Tiers<Endpoint extends Candidate> {
     if (served.length === 0) return undefined;
     const at = served.length === 1 ? 0 : this.#draw(request);
     return served[at]!.balancer.pick(request)?.endpoint;
+  }
+
+  /** Its weight now, and what its balancer compares, if it does. */
+  placeOf(endpoint: Endpoint): { readonly weight: number; readonly cost: number | undefined } {
+    const place = this.#places.get(endpoint);
+    if (place === undefined) return { weight: endpoint.weight, cost: undefined };
+    const { seat, balancer } = place;
+    return { weight: balancer.weightOf?.(seat) ?? seat.weight, cost: balancer.cost?.(seat) };
   }
 
   /** The same key draws the same tier for as long as the shares allow. */
