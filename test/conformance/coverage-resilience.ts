@@ -1,7 +1,7 @@
 /** The rows of upstreams that fail: F106 and on, and what was done to running fleets. See coverage.ts. */
 import {
   breakers,
-  chosen,
+ 
   discovered,
   failOver,
   further,
@@ -29,12 +29,6 @@ export const RESILIENCE: readonly Row[] = [
   held('F109', 'a body that was streamed', failOver('of a body that was streamed is not made')),
   held('F110', 'a kept connection closed at reuse', failOver('that the service closes at the moment of reuse')),
   held('F112', 'an endpoint that fails at once', outliers('by default: one of three that fails at once is out')),
-  held(
-    'F113',
-    'all endpoints are unhealthy',
-    failOver('with all endpoints unhealthy, %s as configured', 'takes a dead endpoint out before a request meets it'),
-    chosen('are not all in a panic that fails', 'of %s are, with their shares, "%s"'),
-  ),
   held('F116', 'a health endpoint that lies', outliers('a health endpoint that says 200 while requests fail')),
   held('F117', 'failing together', further('a hundred clients that fail together do not return together')),
   held(

@@ -73,7 +73,6 @@ export const breaking = inFile('test/faults/streams-that-break.test.ts');
 export const secrets = inFile('src/config/secret-files.test.ts');
 export const json = inFile('plugins/validate/json.test.ts');
 export const types = inFile('plugins/validate/content-type.test.ts');
-export const chosen = inFile('src/upstream/candidates.test.ts');
 export const starts = inFile('test/scenarios/slow-starts.test.ts');
 
 export const OWN_CLIENT = 'the client towards upstreams is our own (docs/decisions/0005)';
