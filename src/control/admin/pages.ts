@@ -31,10 +31,11 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({ name, balance, panic, panics, available, discovery, breaker, endpoints }: PoolView): object {
+function poolOf({ name, balance, sticky, panic, panics, available, discovery, breaker, endpoints }: PoolView): object {
   return {
     name,
     balance,
+    ...(sticky !== undefined && { sticky }),
     available,
     of: endpoints.length,
     panic,
