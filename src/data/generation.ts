@@ -148,7 +148,7 @@ async function buildInspector(routes: readonly RouteConfig[], context: DataConte
   return Inspector.build(routes, context);
 }
 
-function buildPools(
+export function buildPools(
   plan: GenerationPlan,
   store: EndpointStore,
   context: DataContext,
