@@ -37,6 +37,7 @@ import { attemptDispatch } from '../../src/upstream/attempt.ts';
 import type { BalancerDefinition } from '../../src/upstream/endpoint.ts';
 import type { EndpointStore } from '../../src/upstream/endpoint-store.ts';
 import { LatencyAverages } from '../../src/upstream/latency.ts';
+import type { SessionHome } from '../../src/upstream/sticky/session-home.ts';
 import {
   addressOf,
   CONNECTION,
@@ -208,6 +209,7 @@ export class VirtualGateway {
       challenges: undefined as unknown as Challenges,
       limits,
       cache: undefined as unknown as CacheStore,
+      sessions: undefined as unknown as SessionHome,
       counters,
       tickets: undefined as unknown as TicketSecrets,
       tunnels: undefined as unknown as OpenTunnels,
