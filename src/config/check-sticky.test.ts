@@ -79,6 +79,12 @@ it('is warned where nobody else would believe the cookies, or where two pools se
   ]);
 });
 
+it('goes with every balance but those by hash', () => {
+  for (const balance of ['round-robin', 'random', 'least-response-time', '{ adaptive: {} }']) {
+    expect(problemsOf(`balance: ${balance}\n    sticky: { on: ip }`).problems).toEqual([]);
+  }
+});
+
 it('takes a list of secrets for the gateway, and none that could be guessed', () => {
   const { problems } = problemsOf(
     'sticky: { cookie: a }',
