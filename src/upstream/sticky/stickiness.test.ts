@@ -166,6 +166,27 @@ describe.each([
     expect(client.ask(orders)).toBe('http://c');
   });
 
+  it('leaves an endpoint that has as many requests as its agent lets it have', () => {
+    const orders = pool({ ...kind, ttl: HOUR });
+    client.ask(orders, 1);
+    table.loads.setMaxInFlight(1, 1);
+    expect(client.ask(orders)).toBe('http://b');
+    table.begin(1, 0);
+    expect(client.ask(orders, 2)).toBeUndefined();
+  });
+
+  it('goes, with a hedge, to whoever answered first', () => {
+    const orders = pool({ ...kind, ttl: HOUR });
+    client.ask(orders, 1);
+    const request = client.request();
+    expect(orders.sticky.pick(request)).toBe(orders.members[1]);
+    const hedge: UpstreamRequest = { ...request, tried: [orders.members[1]!] };
+    expect(orders.sticky.pick(hedge)).toBeUndefined();
+    orders.sticky.answered(hedge.bond!, orders.members[2]!, []);
+    client.take(request);
+    expect(client.ask(orders)).toBe('http://c');
+  });
+
   it('leaves an endpoint without weight', () => {
     const light = endpoints().map((endpoint) => ({ ...endpoint, weight: endpoint.row === 1 ? 0 : 1 }));
     client.ask(pool({ ...kind, ttl: HOUR }), 1);
