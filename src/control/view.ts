@@ -141,6 +141,8 @@ export interface FurtherTriesView {
 export interface PoolView {
   readonly name: string;
   readonly balance: string;
+  /** `cookie:aya-orders`: what keeps clients at endpoints; absent: nothing. */
+  readonly sticky?: string | undefined;
   /** Too few endpoints are available to trust the verdicts. */
   readonly panic: boolean;
   /** How often the pool went into panic. */
