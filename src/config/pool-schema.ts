@@ -9,6 +9,7 @@ import {
   type StatusesConfig,
 } from './passive-schema.ts';
 import { object, Port, settings, Text, TextPattern } from './shapes.ts';
+import { StickySchema, type StickyConfig } from './sticky-schema.ts';
 import { Duration, Percent, Size, StatusRange } from './units.ts';
 
 const EndpointObject = object({
@@ -206,6 +207,7 @@ export const poolSchema = (balancers: readonly string[], sources: readonly Sourc
     }),
     health: HealthSchema,
     breaker: Type.Optional(BreakerSchema),
+    sticky: Type.Optional(StickySchema),
     http2: Type.Boolean({
       default: false,
       description:
@@ -247,6 +249,7 @@ export interface PoolConfig {
   balance: BalanceConfig;
   health: HealthConfig;
   breaker?: BreakerConfig;
+  sticky?: StickyConfig;
   http2: boolean;
   connections: ConnectionsConfig;
   limits: PoolLimitsConfig;

@@ -13,6 +13,7 @@ import type { SourceSettings } from './discover-schema.ts';
 import { poolSchema, type PoolConfig } from './pool-schema.ts';
 import { ConsumerSchema, GroupSchema, type ConsumerConfig, type GroupConfig } from './consumer-schema.ts';
 import { CacheMemorySchema, type CacheMemoryConfig } from './cache-schema.ts';
+import { GatewaySecret } from './sticky-schema.ts';
 import { StoreSchema, type StoreConfig } from './store-schema.ts';
 import { NamedLimitsSchema, type LimitConfig } from './rate-limit-schema.ts';
 import { Name, object, oneOrMany, settings, Text, TextPattern } from './shapes.ts';
@@ -25,6 +26,7 @@ export * from './identity-schema.ts';
 export * from './listener-schema.ts';
 export * from './pool-schema.ts';
 export * from './rate-limit-schema.ts';
+export type { CookieStickyConfig, StickyConfig, TableStickyConfig } from './sticky-schema.ts';
 export * from './store-schema.ts';
 export * from './websocket-schema.ts';
 
@@ -251,6 +253,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       description: 'Carries the request id.',
     }),
     store: StoreSchema,
+    secret: Type.Optional(GatewaySecret),
     cache: CacheMemorySchema,
     consumers: Type.Array(ConsumerSchema, {
       default: [],
@@ -278,6 +281,7 @@ export interface GatewayConfig {
   shed: { loopDelay: number; heap: number; bodies: number };
   requestIdHeader: string;
   store: StoreConfig;
+  secret?: string | string[];
   cache: CacheMemoryConfig;
   groups: Record<string, GroupConfig>;
   identity?: IdentityConfig;

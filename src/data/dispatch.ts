@@ -9,6 +9,7 @@
 import type { Readable } from 'node:stream';
 import type { GatewayError } from '../errors.ts';
 import type { Endpoint, Pool } from '../upstream/pool.ts';
+import type { Bond } from '../upstream/sticky/bond.ts';
 import type { Exchange } from './exchange.ts';
 
 /** A body as it comes from the client. */
@@ -38,6 +39,8 @@ export interface UpstreamRequest {
   endpoint: Endpoint | undefined;
   /** Endpoints that this exchange has tried, the latest last; undefined before the second try. */
   tried: Endpoint[] | undefined;
+  /** Its session, where its pool is sticky; the pool's own. */
+  bond?: Bond | undefined;
   /**
    * The protocol that the client wants to go on with. `onHead` may then bring a 101, and `onEnd` comes when the tunnel is
    * closed. A layer that answers by itself or sends copies leaves such a request alone.

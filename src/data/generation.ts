@@ -14,6 +14,7 @@ import { Breaker, hasBreaker } from '../upstream/breaker.ts';
 import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
+import { compileSticky } from '../upstream/sticky/compile.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
@@ -165,7 +166,8 @@ export function buildPools(
       const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
       const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
       const budget = new RetryBudget(clock);
-      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker })];
+      const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
+      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker, sticky })];
     }),
   );
 }

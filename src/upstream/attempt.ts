@@ -15,6 +15,7 @@ import { REFUSED, type Breaker, type Outcome } from './breaker.ts';
 import type { Call, Carrier, Switched } from './call.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
+import { askFirst } from './sticky/ask-first.ts';
 
 /** What every try of a thread shares. */
 export interface UpstreamContext {
@@ -31,13 +32,16 @@ export interface UpstreamContext {
 }
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
-  return (request, handler) => {
+  const dispatch: Dispatch = (request, handler) => {
     const { pool } = request;
+    if (pool.sticky?.asks(request) === true) return askFirst(pool.sticky, request, handler, dispatch);
     request.endpoint = undefined;
     const poolTicket = ticketOf(pool.breaker);
     if (poolTicket === REFUSED) return handler.onError(pool.broken);
+    let stuckTo = pool.sticky?.pick(request);
     for (;;) {
-      const endpoint = pool.pick(request.exchange, request.tried);
+      const endpoint = stuckTo ?? pool.pick(request.exchange, request.tried);
+      stuckTo = undefined;
       if (endpoint === undefined) {
         pool.breaker?.record(poolTicket, 'cancelled', 0);
         return handler.onError(pool.unavailable);
@@ -51,6 +55,7 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
       pool.lookAgain();
     }
   };
+  return dispatch;
 }
 
 /** Where there is no breaker, any number is a ticket. */
@@ -170,6 +175,7 @@ class Attempt extends Deadline implements Call, Control {
     if (refusal !== undefined) return this.abort(refusal);
     exchange.grpc?.onHead(fields);
     if (!this.#recorded && this.#isProbe) this.#record(this.#saidVerdict, this.#headAt - this.#startedAt);
+    this.request.bond?.stickiness.answered(this.request.bond, this.#endpoint, fields);
     this.#handler.onHead(status, fields);
   }
 

@@ -11,6 +11,7 @@ import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
+import type { Stickiness } from './sticky/stickiness.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
 
@@ -29,6 +30,7 @@ export interface PoolParts {
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
+  readonly sticky?: Stickiness | undefined;
 }
 
 export class Pool {
@@ -39,6 +41,8 @@ export class Pool {
   readonly compares: boolean;
   readonly budget: RetryBudget;
   readonly breaker: Breaker | undefined;
+  /** Asked before `pick`, where sessions keep clients at endpoints. */
+  readonly sticky: Stickiness | undefined;
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
   readonly #retryAfterSeconds: number;
@@ -51,7 +55,7 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, random, breaker }: PoolParts) {
+  constructor({ config, endpoints, balancer, table, budget, random, breaker, sticky }: PoolParts) {
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -59,6 +63,7 @@ export class Pool {
     this.#verdicts = verdictsOf(config.health.statuses);
     this.budget = budget;
     this.breaker = breaker;
+    this.sticky = sticky;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#balancer = balancer;
     this.#table = table;
