@@ -37,6 +37,7 @@ import { attemptDispatch } from '../../src/upstream/attempt.ts';
 import type { BalancerDefinition } from '../../src/upstream/endpoint.ts';
 import type { EndpointStore } from '../../src/upstream/endpoint-store.ts';
 import { LatencyAverages } from '../../src/upstream/latency.ts';
+import type { SessionHome } from '../../src/upstream/sticky/session-home.ts';
 import {
   addressOf,
   CONNECTION,
@@ -208,6 +209,7 @@ export class VirtualGateway {
       challenges: undefined as unknown as Challenges,
       limits,
       cache: undefined as unknown as CacheStore,
+      sessions: undefined as unknown as SessionHome,
       counters,
       tickets: undefined as unknown as TicketSecrets,
       tunnels: undefined as unknown as OpenTunnels,
@@ -226,10 +228,10 @@ export class VirtualGateway {
   /** Where a thread finds its connections. */
   get #store(): EndpointStore {
     const { servers, clock, networkRandom: random, threads } = this.#parts;
-    const fieldsOf = NO_FIELDS;
-    const acquire: EndpointStore['acquire'] = ({ connections: settings }, { url }) => {
+    const acquire: EndpointStore['acquire'] = ({ connections: settings, balance }, { url }) => {
+      const reports = balance === 'adaptive' || (typeof balance === 'object' && 'adaptive' in balance);
       const server = servers.find((each) => each.url === url)!;
-      const connections = new VirtualConnections({ server, clock, random, settings, threads, fieldsOf });
+      const connections = new VirtualConnections({ server, clock, random, settings, threads, reports });
       this.#connections.push(connections);
       return connections;
     };
@@ -269,7 +271,6 @@ export class VirtualGateway {
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 const NO_CONSUMERS = shareConsumers([]);
 const NO_GENERATION = undefined as unknown as Generation;
-const NO_FIELDS = (): string[] => [];
 
 function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
