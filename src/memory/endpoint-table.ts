@@ -5,6 +5,7 @@
  * its own has a row too.
  */
 import { BreakerTable } from './breaker-table.ts';
+import { LoadTable } from './load-table.ts';
 import { SampleTable } from './sample-table.ts';
 
 /** Why an endpoint takes no traffic: bits of its status. Zero is available. */
@@ -17,6 +18,10 @@ export const ENDPOINT = {
   draining: 4,
   /** Has joined others that serve, and has not passed its active check yet. */
   joining: 8,
+  /** Its agent says that it is down. */
+  down: 32,
+  /** Its agent wants nothing new for it: `drain`, `maint`. */
+  resting: 64,
 } as const;
 
 /** Cells of one row in the Int32 part. */
@@ -44,6 +49,7 @@ export class EndpointTable {
   readonly buffers: EndpointTableBuffers;
   readonly breakers: BreakerTable;
   readonly samples: SampleTable;
+  readonly loads: LoadTable;
   /** [0] the epoch: moves whenever any status moves. */
   readonly #header: Int32Array;
   readonly #ints: Int32Array;
@@ -55,7 +61,8 @@ export class EndpointTable {
   /** Pages that no row touches cost no memory, so the capacity can be generous. */
   static allocate(threads: number, capacity = 65_536): EndpointTable {
     const own = HEADER_BYTES + ownBytes(capacity, threads);
-    const bytes = own + BreakerTable.bytes(capacity, threads) + SampleTable.bytes(capacity, threads);
+    const counted = BreakerTable.bytes(capacity, threads) + SampleTable.bytes(capacity, threads);
+    const bytes = own + LoadTable.bytes(capacity) + counted;
     return new EndpointTable({ capacity, threads, shared: new SharedArrayBuffer(bytes) });
   }
 
@@ -69,18 +76,20 @@ export class EndpointTable {
     const intsAt = HEADER_BYTES + this.#floats.byteLength;
     this.#ints = new Int32Array(shared, intsAt, capacity * INT_COLUMNS);
     this.#byThread = new Int32Array(shared, intsAt + this.#ints.byteLength, capacity * threads);
-    const breakersAt = HEADER_BYTES + ownBytes(capacity, threads);
+    const loadsAt = HEADER_BYTES + ownBytes(capacity, threads);
+    this.loads = new LoadTable(shared, loadsAt, capacity);
+    const breakersAt = loadsAt + LoadTable.bytes(capacity);
     this.breakers = new BreakerTable(shared, breakersAt, capacity, threads);
     const samplesAt = breakersAt + BreakerTable.bytes(capacity, threads);
     this.samples = new SampleTable(shared, samplesAt, capacity, threads);
   }
 
-  /** Moves whenever any status or breaker does: a pool compares it before each pick and sorts anew only when it moved. */
+  /** Moves whenever any status, breaker or share does: a pool compares it before each pick and sorts anew only when it moved. */
   get epoch(): number {
     return Atomics.load(this.#header, 0);
   }
 
-  /** A breaker has moved. */
+  /** A breaker has moved, or a share. */
   turnEpoch(): void {
     Atomics.add(this.#header, 0, 1);
   }
@@ -105,6 +114,7 @@ export class EndpointTable {
     this.#byThread.fill(0, row * this.#threads, (row + 1) * this.#threads);
     this.breakers.reset(row);
     this.samples.reset(row);
+    this.loads.reset(row);
     Atomics.add(this.#header, 0, 1);
   }
 

@@ -34,6 +34,7 @@ import {
   load,
   logins,
   bombs,
+  breakers,
   breaking,
   choices,
   coded,
@@ -41,6 +42,7 @@ import {
   none,
   inspected,
   outlive,
+  outliers,
   overHttp2,
   reconnects,
   OWN_FIELDS_STAY,
@@ -364,6 +366,17 @@ export const FAULTS: readonly Row[] = [
     outlive('outlive any number of reloads', 'hold the drain until'),
     overHttp2('keeps them through reloads, and at the end of its drain'),
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
+  ),
+  held('F112', 'an endpoint that fails at once', outliers('by default: one of three that fails at once is out')),
+  held('F116', 'a health endpoint that lies', outliers('a health endpoint that says 200 while requests fail')),
+  held(
+    'F119',
+    'circuit breakers',
+    breakers(
+      'opens when its share of answers failed',
+      'lets a trickle through over both threads',
+      'gives the place of a probe back when its client leaves',
+    ),
   ),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
   held(

@@ -211,6 +211,7 @@ export class VirtualGateway {
       cache: undefined as unknown as CacheStore,
       sessions: undefined as unknown as SessionHome,
       counters,
+      sessions: undefined as unknown as SessionHome,
       tickets: undefined as unknown as TicketSecrets,
       tunnels: undefined as unknown as OpenTunnels,
       draining: false,
