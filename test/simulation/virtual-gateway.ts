@@ -31,13 +31,14 @@ import { CounterTable } from '../../src/memory/counter-table.ts';
 import { EndpointTable } from '../../src/memory/endpoint-table.ts';
 import { LimitTable } from '../../src/memory/limit-table.ts';
 import { MetricTable } from '../../src/memory/metric-table.ts';
+import { SessionTable } from '../../src/memory/session-table.ts';
 import { UsageTable } from '../../src/memory/usage-table.ts';
 import { TimerWheel } from '../../src/timer-wheel.ts';
 import { attemptDispatch } from '../../src/upstream/attempt.ts';
 import type { BalancerDefinition } from '../../src/upstream/endpoint.ts';
 import type { EndpointStore } from '../../src/upstream/endpoint-store.ts';
 import { LatencyAverages } from '../../src/upstream/latency.ts';
-import type { SessionHome } from '../../src/upstream/sticky/session-home.ts';
+import { SessionHome } from '../../src/upstream/sticky/session-home.ts';
 import {
   addressOf,
   CONNECTION,
@@ -82,6 +83,8 @@ export class VirtualGateway {
   readonly #rows: ReadonlyMap<string, number>;
   readonly #connections: VirtualConnections[] = [];
   #threads: readonly Thread[] = [];
+  /** Where a pool is sticky. */
+  readonly #sessions: SessionHome | undefined;
   /** Exchanges that have not ended. */
   open = 0;
 
@@ -95,6 +98,10 @@ export class VirtualGateway {
     const { clock, random, threads, config } = parts;
     this.#parts = parts;
     this.#table = EndpointTable.allocate(threads, ROWS);
+    if (config.pools.some(({ sticky }) => sticky !== undefined)) {
+      const parts = { clock, random, log: SILENT as unknown as Logger };
+      this.#sessions = new SessionHome(SessionTable.allocate(4096), undefined, parts);
+    }
     const registry = new EndpointRegistry(this.#table, clock);
     this.#rows = registry.hold(1, config);
     registry.commit(config, this.#rows);
@@ -209,9 +216,8 @@ export class VirtualGateway {
       challenges: undefined as unknown as Challenges,
       limits,
       cache: undefined as unknown as CacheStore,
-      sessions: undefined as unknown as SessionHome,
       counters,
-      sessions: undefined as unknown as SessionHome,
+      sessions: this.#sessions as SessionHome,
       tickets: undefined as unknown as TicketSecrets,
       tunnels: undefined as unknown as OpenTunnels,
       draining: false,
