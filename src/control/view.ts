@@ -9,6 +9,7 @@ import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import type { UsageTable } from '../memory/usage-table.ts';
+import type { OpeningCause } from '../upstream/breaker.ts';
 import type { Word } from './cache-fleet.ts';
 
 /** `starting`: no thread listens yet. `draining`: readiness has failed, what is in flight still finishes. */
@@ -98,6 +99,8 @@ export interface BreakerView {
   readonly since: number | undefined;
   /** Times that it opened. */
   readonly opened: number;
+  /** The same, by what opened it. */
+  readonly openedBy: Readonly<Partial<Record<OpeningCause, number>>>;
   /** Requests that now find out whether it may close. */
   readonly probes: number;
 }
@@ -124,6 +127,17 @@ export interface StatusChange {
   readonly reason: string;
 }
 
+/** What a pool was given beside its requests, over all threads (upstream/retry-budget.ts). */
+export interface FurtherTriesView {
+  /** That may be tried again, and tries after or beside their first; both of the last ten seconds. */
+  readonly requests: number;
+  readonly extra: number;
+  /** Of these, those whose answer has not begun. */
+  readonly underWay: number;
+  /** The time within which 95 % of answers begin; undefined while no route with `hedge` has learnt it. */
+  readonly p95Ms: number | undefined;
+}
+
 export interface PoolView {
   readonly name: string;
   readonly balance: string;
@@ -136,6 +150,7 @@ export interface PoolView {
   readonly discovery?: DiscoveryView;
   /** Of the pool as a whole; absent: it has none. */
   readonly breaker?: BreakerView | undefined;
+  readonly furtherTries?: FurtherTriesView | undefined;
   readonly endpoints: readonly EndpointView[];
 }
 

@@ -1,10 +1,11 @@
 /**
  * One row per endpoint in memory that every thread sees: whether it may be used and why not, how many requests it has,
  * how fast it answers. The control plane alone writes `status`; data threads count. Rows are given out by the control
- * plane by identity, so that an endpoint keeps its row, and with it its state, through reloads. A pool with a breaker of
- * its own has a row too.
+ * plane by identity, so that an endpoint keeps its row, and with it its state, through reloads. A pool has a row too,
+ * for its own breaker and its budget of further tries.
  */
 import { BreakerTable } from './breaker-table.ts';
+import { BudgetTable } from './budget-table.ts';
 import { LoadTable } from './load-table.ts';
 import { SampleTable } from './sample-table.ts';
 
@@ -50,6 +51,7 @@ export class EndpointTable {
   readonly breakers: BreakerTable;
   readonly samples: SampleTable;
   readonly loads: LoadTable;
+  readonly budgets: BudgetTable;
   /** [0] the epoch: moves whenever any status moves. */
   readonly #header: Int32Array;
   readonly #ints: Int32Array;
@@ -61,8 +63,10 @@ export class EndpointTable {
   /** Pages that no row touches cost no memory, so the capacity can be generous. */
   static allocate(threads: number, capacity = 65_536): EndpointTable {
     const own = HEADER_BYTES + ownBytes(capacity, threads);
-    const counted = BreakerTable.bytes(capacity, threads) + SampleTable.bytes(capacity, threads);
-    const bytes = own + LoadTable.bytes(capacity) + counted;
+    const parts = [LoadTable, BreakerTable, BudgetTable, SampleTable].map((part) =>
+      eights(part.bytes(capacity, threads)),
+    );
+    const bytes = parts.reduce((sum, part) => sum + part, own);
     return new EndpointTable({ capacity, threads, shared: new SharedArrayBuffer(bytes) });
   }
 
@@ -78,9 +82,11 @@ export class EndpointTable {
     this.#byThread = new Int32Array(shared, intsAt + this.#ints.byteLength, capacity * threads);
     const loadsAt = HEADER_BYTES + ownBytes(capacity, threads);
     this.loads = new LoadTable(shared, loadsAt, capacity);
-    const breakersAt = loadsAt + LoadTable.bytes(capacity);
+    const breakersAt = loadsAt + eights(LoadTable.bytes(capacity));
     this.breakers = new BreakerTable(shared, breakersAt, capacity, threads);
-    const samplesAt = breakersAt + BreakerTable.bytes(capacity, threads);
+    const budgetsAt = breakersAt + eights(BreakerTable.bytes(capacity, threads));
+    this.budgets = new BudgetTable(shared, budgetsAt, capacity, threads);
+    const samplesAt = budgetsAt + eights(BudgetTable.bytes(capacity, threads));
     this.samples = new SampleTable(shared, samplesAt, capacity, threads);
   }
 
@@ -115,6 +121,7 @@ export class EndpointTable {
     this.breakers.reset(row);
     this.samples.reset(row);
     this.loads.reset(row);
+    this.budgets.reset(row);
     Atomics.add(this.#header, 0, 1);
   }
 
@@ -143,6 +150,7 @@ export class EndpointTable {
   /** Takes back what a thread that died had in flight. */
   forgetThread(thread: number): void {
     this.breakers.forgetThread(thread);
+    this.budgets.forgetThread(thread);
     for (let row = 0; row < this.capacity; row++) {
       const cell = row * this.#threads + thread;
       const left = this.#byThread[cell]!;
@@ -208,5 +216,7 @@ export class EndpointTable {
 
 /** A multiple of eight, whatever the number of threads: what lies behind it is aligned. */
 function ownBytes(capacity: number, threads: number): number {
-  return Math.ceil((capacity * (FLOAT_COLUMNS * 8 + (INT_COLUMNS + threads) * 4)) / 8) * 8;
+  return eights(capacity * (FLOAT_COLUMNS * 8 + (INT_COLUMNS + threads) * 4));
 }
+
+const eights = (bytes: number): number => Math.ceil(bytes / 8) * 8;

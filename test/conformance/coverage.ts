@@ -34,15 +34,12 @@ import {
   load,
   logins,
   bombs,
-  breakers,
   breaking,
   choices,
   coded,
-  discovered,
   none,
   inspected,
   outlive,
-  outliers,
   overHttp2,
   reconnects,
   OWN_FIELDS_STAY,
@@ -52,11 +49,11 @@ import {
   shape,
   sockets,
   streams,
-  throws,
   tls,
   tokens,
   type Row,
 } from './coverage-rows.ts';
+import { RESILIENCE } from './coverage-resilience.ts';
 
 export const FAULTS: readonly Row[] = [
   held(
@@ -367,29 +364,5 @@ export const FAULTS: readonly Row[] = [
     overHttp2('keeps them through reloads, and at the end of its drain'),
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
-  held('F112', 'an endpoint that fails at once', outliers('by default: one of three that fails at once is out')),
-  held('F116', 'a health endpoint that lies', outliers('a health endpoint that says 200 while requests fail')),
-  held(
-    'F119',
-    'circuit breakers',
-    breakers(
-      'opens when its share of answers failed',
-      'lets a trickle through over both threads',
-      'gives the place of a probe back when its client leaves',
-    ),
-  ),
-  held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
-  held(
-    'C11',
-    'the names of an upstream change, fail or answer nothing',
-    discovered(
-      'they come and go under load, and no request is lost',
-      'they stay as they were when the name is gone or its server is, which is said and counted',
-    ),
-  ),
-  held(
-    'C12',
-    'a name that leads to where it must not',
-    discovered('an address outside of `allow` is refused, and what was before stays'),
-  ),
+  ...RESILIENCE,
 ];

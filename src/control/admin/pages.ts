@@ -1,6 +1,14 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
 import { VERSION } from '../../version.ts';
-import type { AdminView, BreakerView, DiscoveryView, EndpointView, LoadView, PoolView } from '../view.ts';
+import type {
+  AdminView,
+  BreakerView,
+  DiscoveryView,
+  EndpointView,
+  FurtherTriesView,
+  LoadView,
+  PoolView,
+} from '../view.ts';
 
 export function statusPage(view: AdminView): object {
   return {
@@ -31,7 +39,8 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({ name, balance, panic, panics, available, discovery, breaker, endpoints }: PoolView): object {
+function poolOf({ name, balance, panic, panics, available, endpoints, ...rest }: PoolView): object {
+  const { discovery, breaker, furtherTries } = rest;
   return {
     name,
     balance,
@@ -41,12 +50,17 @@ function poolOf({ name, balance, panic, panics, available, discovery, breaker, e
     panics,
     ...(discovery && { discovery: discoveryOf(discovery) }),
     ...(breaker && { breaker: breakerOf(breaker) }),
+    ...(furtherTries && { furtherTries: furtherTriesOf(furtherTries) }),
     endpoints: endpoints.map(endpointOf),
   };
 }
 
 function discoveryOf({ source, endpoints, failure, failures, ageMs }: DiscoveryView): object {
   return { source, endpoints, failure, failures, ageSeconds: ageMs === undefined ? null : Math.round(ageMs / 1000) };
+}
+
+function furtherTriesOf({ p95Ms, ...spent }: FurtherTriesView): object {
+  return { ...spent, ...(p95Ms !== undefined && { p95Ms: Math.round(p95Ms * 100) / 100 }) };
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
