@@ -39,7 +39,7 @@ function nothingIsLeft({ left }: Run): string[] {
   );
 }
 
-/** Over all of a run no more than the budget on top; its minimum, for each ten seconds of a thread, comes beside it. */
+/** Over all of a run no more than the budget on top; its minimum, for each ten seconds, comes beside it. */
 function budgetIsKept({ setting, asked, received, lengthMs }: Run): string[] {
   const { scenario, route, threads = 2 } = setting;
   const { retry } = { ...scenario.route, ...route } as { retry?: { budget?: string } };
