@@ -31,6 +31,7 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
     name: pool.name,
     tiers: tiersOf(pool, endpoints, parts),
     balance: describeBalance(pool.balance),
+    sticky: pool.sticky && ('cookie' in pool.sticky ? `cookie:${pool.sticky.cookie}` : pool.sticky.on),
     panic: parts.health.panic.isOn(pool.name),
     panics: parts.health.panic.count(pool.name),
     available: endpoints.filter(isAvailable).length,

@@ -174,6 +174,8 @@ export interface PoolView {
   readonly balance: string;
   /** Who serves, the most preferred first; empty: nobody does. */
   readonly tiers: readonly TierView[];
+  /** `cookie:aya-orders`: what keeps clients at endpoints; absent: nothing. */
+  readonly sticky?: string | undefined;
   /** Too few endpoints are available to trust the verdicts. */
   readonly panic: boolean;
   /** How often the pool went into panic. */

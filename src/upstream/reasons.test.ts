@@ -46,6 +46,7 @@ describe('the reasons against an endpoint', () => {
   it('have a word each, and no bit in common', () => {
     const bits = Object.values(AGAINST);
     expect(new Set(bits).size).toBe(bits.length);
+    // All but `keepsSessions`.
     expect(reasonsOf(bits.reduce((all, bit) => all | bit, 0))).toHaveLength(bits.length - 1);
   });
 

@@ -40,11 +40,12 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({ name, balance, panic, panics, available, endpoints, ...rest }: PoolView): object {
+function poolOf({ name, balance, sticky, panic, panics, available, endpoints, ...rest }: PoolView): object {
   const { tiers, discovery, breaker, furtherTries } = rest;
   return {
     name,
     balance,
+    ...(sticky !== undefined && { sticky }),
     available,
     of: endpoints.length,
     tiers: tiers.map((tier) => ({ ...tier, share: rounded(tier.share) })),
