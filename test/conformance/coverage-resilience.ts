@@ -1,16 +1,5 @@
 /** The rows of upstreams that fail: F106 and on, and what was done to running fleets. See coverage.ts. */
-import {
-  breakers,
- 
-  discovered,
-  failOver,
-  further,
-  held,
-  outliers,
-  starts,
-  throws,
-  type Row,
-} from './coverage-rows.ts';
+import { breakers, discovered, failOver, further, held, outliers, starts, throws, type Row } from './coverage-rows.ts';
 
 export const RESILIENCE: readonly Row[] = [
   held(
