@@ -75,6 +75,12 @@ export class Stickiness {
     return endpoint;
   }
 
+  /** For decision records: its session is why a request goes there. */
+  leadsTo({ session }: Bond, endpoint: Endpoint): boolean {
+    const id = this.#ids.get(endpoint);
+    return session !== undefined && (id === session.current || (this.#parts.config.returns && id === session.home));
+  }
+
   #bondOf(request: UpstreamRequest): Bond {
     const { bond: before } = request;
     if (before?.stickiness === this) return before;
