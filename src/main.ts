@@ -126,6 +126,21 @@ withAdmin(
   tell(await purge(urls, options));
 });
 
+withAdmin(
+  program
+    .command('drain')
+    .argument('<pool>', 'the pool')
+    .argument('<endpoint>', 'host and port, such as 10.0.0.11:8080, or a URL')
+    .option('--keep-sessions', 'let sessions that are stuck to it stay')
+    .option('--timeout <duration>', 'close its WebSockets after this, such as 30s')
+    .option('--undo', 'let it take requests again')
+    .option('--dir <dir>', 'directory of the configuration', '.')
+    .description('have an endpoint of the running gateway finish what it has and get nothing new'),
+).action(async (pool: string, endpoint: string, options: AdminFlags & DrainFlags) => {
+  const { drain } = await import('./cli/drain.ts');
+  tell(await drain(pool, endpoint, options));
+});
+
 const consumer = program
   .command('consumer')
   .description('say who may call: consumers, their keys and passwords')
@@ -213,6 +228,13 @@ interface PurgeFlags {
   readonly dir: string;
   readonly prefix: readonly string[];
   readonly tag: readonly string[];
+}
+
+interface DrainFlags {
+  readonly dir: string;
+  readonly keepSessions?: true;
+  readonly timeout?: string;
+  readonly undo?: true;
 }
 
 interface DecisionsFlags {

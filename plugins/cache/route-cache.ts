@@ -80,7 +80,7 @@ export class RouteCache {
     const { exchange, method } = request;
     if (method !== 'GET' && method !== 'HEAD') return this.#other(request, handler);
     const terms = readTerms(request.fields);
-    const isOwn = request.body !== null || request.upgrade !== undefined;
+    const isOwn = request.body !== null || request.upgrade !== undefined || request.fallback !== undefined;
     if (isOwn || terms.precondition || terms.override) return this.#bypass(request, handler);
 
     const partition = this.#keys.partition(exchange);

@@ -90,7 +90,10 @@ export class Race implements Control {
 
   #reasonAgainst(): Withheld | undefined {
     const { pool } = this.#request;
-    if (this.#tries.some(({ request }) => request.endpoint === undefined) || !pool.hasUntried(this.#tried())) {
+    if (
+      this.#tries.some(({ request }) => request.endpoint === undefined) ||
+      !pool.hasUntried(this.#tried(), 'candidates')
+    ) {
       return 'endpoint';
     }
     const answer = pool.budget.ask(this.#route.share);

@@ -1,7 +1,15 @@
 /** Which endpoints of a pool the balancer would choose from now, which not, and why. */
 import type { EndpointConfig, PoolConfig } from '../config/schema.ts';
-import { chooseCandidates, isPanic, settled } from '../upstream/candidates.ts';
-import { isBreakerWord, reasonText } from '../upstream/reasons.ts';
+import { ENDPOINT } from '../memory/endpoint-table.ts';
+import {
+  BACKUP,
+  chooseCandidates,
+  choiceRules,
+  isAvailable,
+  type Standing,
+  type Tier,
+} from '../upstream/candidates.ts';
+import { reasonText } from '../upstream/reasons.ts';
 
 /** What the admin server's `/pools` says of them. */
 export interface LivePool {
@@ -14,7 +22,10 @@ export interface LivePool {
 export interface LiveEndpoint {
   readonly url: string;
   readonly weight?: number;
+  readonly priority?: number;
   readonly backup?: boolean;
+  readonly zone?: string;
+  readonly slowStart?: { readonly share: number; readonly leftSeconds: number };
   /** `dns orders.internal`; absent when it is written. */
   readonly discoveredBy?: string;
   /** `available`, or why it is not. */
@@ -38,6 +49,10 @@ export interface LiveBreaker {
 export interface Candidate {
   readonly url: string;
   readonly weight: number;
+  /** Absent: 0, or it is a backup. */
+  readonly priority?: number;
+  readonly backup?: boolean;
+  readonly zone?: string;
   /** What told of it; absent when it is written. */
   readonly discoveredBy?: string;
   readonly considered: boolean;
@@ -47,67 +62,90 @@ export interface Candidate {
   readonly averageMs?: number;
 }
 
-/** @param live undefined: nothing is known of any state, and all count as available. */
-export function candidatesOf(pool: PoolConfig, live: LivePool | undefined): readonly Candidate[] {
-  const { health } = pool;
+/**
+ * @param live undefined: nothing is known of any state, and all count as available.
+ * @param gatewayZone the gateway's own.
+ */
+export function candidatesOf(pool: PoolConfig, live: LivePool | undefined, gatewayZone?: string): readonly Candidate[] {
   const endpoints = [...pool.endpoints, ...discoveredOf(pool, live)];
   const states = new Map(live?.endpoints.map((endpoint) => [endpoint.url, endpoint]));
-  // One that the running gateway does not have yet will begin as available.
-  const healthAt = ({ url }: EndpointConfig) => healthOf(states.get(url));
-  const members = settled(endpoints, (endpoint) => healthAt(endpoint).includes(JOINING));
-  const isAvailable = (endpoint: EndpointConfig) =>
-    healthAt(endpoint) === AVAILABLE || (healthAt(endpoint) === JOINING && members.includes(endpoint));
-  const isClosed = ({ url }: EndpointConfig) => (states.get(url)?.breaker?.state ?? 'closed') === 'closed';
-  const { candidates: chosen } = chooseCandidates(members, health.panic, isAvailable, isClosed);
-  const primary = members.filter(({ backup }) => !backup);
-  const panic = isPanic(primary.filter(isAvailable).length, primary.length, health.panic);
+  const standingOf = ({ url }: EndpointConfig): Standing => {
+    const state = states.get(url);
+    const isClosed = (state?.breaker?.state ?? 'closed') === 'closed';
+    // One that the running gateway does not have yet will begin as available.
+    const part = (state?.slowStart?.share ?? 1) * (state?.agent?.share ?? 1);
+    return { status: statusOf(state), isClosed, part };
+  };
+  const { tiers, panic } = chooseCandidates(endpoints, choiceRules(pool, gatewayZone), standingOf);
 
   return endpoints.map((endpoint): Candidate => {
-    const { url, weight, backup } = endpoint;
+    const { url, weight, priority, backup, zone, discoveredBy } = endpoint;
     const state = states.get(url);
-    const isChosen = chosen.includes(endpoint);
-    const numbers = state === undefined ? {} : { inFlight: state.inFlight, averageMs: state.averageMs };
-    const found = endpoint.discoveredBy === undefined ? {} : { discoveredBy: endpoint.discoveredBy };
-    const verdict = (considered: boolean, reason: string) => ({
+    const tier = tiers.find(({ members }) => members.includes(endpoint));
+    const verdict = (considered: boolean, ...reasons: readonly string[]): Candidate => ({
       url,
       weight,
-      ...found,
+      ...(backup ? { backup } : priority > 0 && { priority }),
+      ...(zone !== undefined && { zone }),
+      ...(discoveredBy !== undefined && { discoveredBy }),
       considered,
-      reason,
-      ...numbers,
+      reason: reasons.filter((reason) => reason !== '').join('; '),
+      ...(state && { inFlight: state.inFlight, averageMs: state.averageMs }),
     });
-    const trouble = state === undefined || (isAvailable(endpoint) && isClosed(endpoint)) ? '' : troubleOf(state);
+    const { status, isClosed } = standingOf(endpoint);
+    // All of a pool that joins serve all the same.
+    const isFree = status === 0 || (tier !== undefined && isAvailable(status));
+    const trouble = state === undefined || (isFree && isClosed) ? '' : troubleOf(state);
     if (live?.breaker !== undefined && live.breaker.state !== 'closed')
       return verdict(false, troubleOfPool(live.breaker));
-    if (isChosen && trouble === '' && state?.agent?.share === 0)
-      return verdict(false, `${reasonText('weight 0 by its agent')}: ${state.agent.said}`);
-    if (isChosen && weight === 0) return verdict(false, reasonText('weight 0'));
-    if (isChosen && trouble !== '') return verdict(true, `panic: too few are available to heed that it is ${trouble}`);
-    if (isChosen && backup) return verdict(true, 'backup: too few others are available');
-    if (isChosen)
-      return verdict(true, live !== undefined && state === undefined ? 'not in the running gateway yet' : '');
-    if (trouble !== '') return verdict(false, trouble);
-    return verdict(false, panic ? 'panic: the others are used whatever their state' : reasonText('backup'));
+    if (tier === undefined && trouble !== '') return verdict(false, trouble);
+    if (state?.agent?.share === 0) return verdict(false, `${reasonText('weight 0 by its agent')}: ${state.agent.said}`);
+    if (weight === 0) return verdict(false, reasonText('weight 0'));
+    if (tier === undefined) return verdict(false, passedOver(endpoint, panic));
+    return verdict(
+      true,
+      trouble === '' ? '' : `panic: too few are available to heed that it is ${trouble}`,
+      live !== undefined && state === undefined ? 'not in the running gateway yet' : '',
+      shareOf(tier, tiers.length),
+      state?.slowStart === undefined ? '' : slowStartOf(state.slowStart),
+    );
   });
 }
 
-const AVAILABLE = 'available';
-const JOINING = 'joining';
+function passedOver({ backup, priority, zone }: EndpointConfig, panic: boolean): string {
+  if (panic) return 'panic: the others are used whatever their state';
+  if (backup) return reasonText('backup');
+  const place = zone === undefined ? '' : ` in zone ${zone}`;
+  return `priority ${priority}${place}: those before it take all`;
+}
+
+/** What its tier has of the load; nothing where there is but one. */
+function shareOf({ priority, zone, share }: Tier<EndpointConfig>, count: number): string {
+  const isBackup = priority === BACKUP;
+  if (count === 1) return isBackup ? 'backup: too few others are available' : '';
+  const where = zone === undefined ? '' : `, ${zone === 'own' ? 'own zone' : 'other zones'}`;
+  return `${isBackup ? 'backups' : `priority ${priority}`}${where}: ${percent(share)} of the load`;
+}
+
+const slowStartOf = ({ share, leftSeconds }: Required<LiveEndpoint>['slowStart']) =>
+  `slow start: ${percent(share)} of its weight, all of it in ${leftSeconds} s`;
+
+const percent = (share: number) => `${Math.round(share * 1000) / 10} %`;
 
 /** Those that only the running gateway knows. */
 function discoveredOf({ discover, endpoints }: PoolConfig, live: LivePool | undefined): EndpointConfig[] {
   if (discover === undefined || live === undefined) return [];
-  return live.endpoints.flatMap(({ url, weight = 1, backup = false, discoveredBy }) =>
+  return live.endpoints.flatMap(({ url, weight = 1, priority = 0, backup = false, zone, discoveredBy }) =>
     discoveredBy === undefined || endpoints.some((written) => written.url === url)
       ? []
-      : [{ url, weight, backup, discoveredBy }],
+      : [{ url, weight, priority, backup, ...(zone !== undefined && { zone }), discoveredBy }],
   );
 }
 
-/** Its state without its breaker's. */
-function healthOf(endpoint: LiveEndpoint | undefined): string {
-  const words = (endpoint?.state ?? AVAILABLE).split(', ').filter((word) => !isBreakerWord(word));
-  return words.length === 0 ? AVAILABLE : words.join(', ');
+/** Bits of ENDPOINT, from the words of its state. */
+function statusOf(endpoint: LiveEndpoint | undefined): number {
+  const words = endpoint?.state.split(', ') ?? [];
+  return Object.entries(ENDPOINT).reduce((status, [word, bit]) => (words.includes(word) ? status | bit : status), 0);
 }
 
 function troubleOf({ state, reason, since, breaker }: LiveEndpoint): string {

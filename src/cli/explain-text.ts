@@ -64,7 +64,7 @@ function serving({ destinations, live, note }: Explanation): string[] {
 }
 
 function pool(destination: ExplainedDestination, isLive: boolean): string[] {
-  const { pool: name, weight, sends, balance, discovery, endpoints } = destination;
+  const { pool: name, weight, sends, balance, fallback, discovery, endpoints } = destination;
   const share = weight === undefined ? '' : `, weight ${weight} of the split`;
   const isKnown = discovery === undefined || isLive;
   const none = endpoints.some(({ considered }) => considered)
@@ -74,17 +74,19 @@ function pool(destination: ExplainedDestination, isLive: boolean): string[] {
     `${bold(`Pool ${name}`)} (${balance}${share}) is asked ${sends}`,
     ...(endpoints.length === 0 ? [] : [columns(endpoints.map(candidate), '  ')]),
     ...none,
+    ...(fallback === undefined ? [] : [dim(`  when it cannot serve: ${fallback}`)]),
   ];
 }
 
-function candidate({ url, weight, discoveredBy, considered, reason, inFlight, averageMs }: Candidate): string[] {
+function candidate(one: Candidate): string[] {
+  const { url, weight, zone, discoveredBy, considered, reason, inFlight, averageMs } = one;
   const state = inFlight === undefined ? '' : `${inFlight} in flight, ${averageMs} ms on average`;
   return [
     considered ? green('considered') : yellow('skipped'),
     url,
     `weight ${weight}`,
     state,
-    [foundBy(discoveredBy), reason].filter((part) => part !== '').join('; '),
+    [zone === undefined ? '' : `zone ${zone}`, foundBy(discoveredBy), reason].filter((part) => part !== '').join('; '),
   ];
 }
 

@@ -3,7 +3,7 @@
  * and which endpoints could serve it. It asks the functions that the data plane asks; what is live comes from the admin
  * server, when a gateway runs.
  */
-import type { Config, RouteConfig } from '../config/schema.ts';
+import type { Config, FallbackConfig, RouteConfig } from '../config/schema.ts';
 import { matchedPrefix } from '../data/match/path-pattern.ts';
 import { compileRewrite } from '../data/rewrite.ts';
 import { describeSource } from '../discovery/source.ts';
@@ -53,6 +53,8 @@ export interface ExplainedDestination extends Pick<Destination, 'pool' | 'weight
   /** What the upstream is asked, `GET /v1/7`, or why nothing is. */
   readonly sends: string;
   readonly balance: string;
+  /** What serves when it cannot: `pool standby`, `an answer with 200`. */
+  readonly fallback?: string;
   /** Where further endpoints are found, which only a running gateway knows. */
   readonly discovery?: string;
   readonly endpoints: ReturnType<typeof candidatesOf>;
@@ -122,19 +124,24 @@ function explainDestination(
 ): ExplainedDestination {
   // The loader has checked that it exists.
   const poolConfig = config.pools.find(({ name }) => name === pool)!;
-  const { balance, discover } = poolConfig;
+  const { balance, discover, fallback } = poolConfig;
   return {
     pool,
     ...(weight === undefined ? {} : { weight }),
     sends: sent(rewrite, match, question),
     balance: describeBalance(balance),
+    ...(fallback && match.rule.fallback !== false && { fallback: describeFallback(fallback) }),
     ...(discover && { discovery: describeSource(discover) }),
     endpoints: candidatesOf(
       poolConfig,
       live && (live.find(({ name }) => name === pool) ?? { name: pool, endpoints: [] }),
+      config.gateway.zone,
     ),
   };
 }
+
+const describeFallback = ({ pool, answer }: FallbackConfig) =>
+  pool === undefined ? `an answer with ${answer!.status}` : `pool ${pool}`;
 
 /** The request line, and the host when it becomes another. */
 function sent(rewrite: Destination['rewrite'], match: RouteMatch, { method, authority, target }: Question): string {

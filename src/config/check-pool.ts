@@ -2,6 +2,7 @@
 import ipaddr from 'ipaddr.js';
 import { compileRegex } from '../data/match/regex.ts';
 import { parsePin } from '../upstream/tls.ts';
+import { checkFailover } from './check-failover.ts';
 import { checkFailures } from './check-failures.ts';
 import { checkSticky } from './check-sticky.ts';
 import { checkLoads } from './check-loads.ts';
@@ -17,6 +18,7 @@ export function checkPool(pool: PoolConfig, document: Document, at: string, dir:
     ...checkEndpoints(pool, document, `${at}/endpoints`),
     ...checkHealth(pool, document, `${at}/health/active`),
     ...checkFailures(pool, document, at),
+    ...checkFailover(pool, document, at),
     ...checkSticky(pool, document, at),
     ...checkLoads(pool, document, at),
     ...checkTls(pool, document, `${at}/tls`, dir),

@@ -1,5 +1,6 @@
 /** What files can only get wrong together: names that two of them take or none has, routes that stand in each other's way. */
 import type { AnyPlugin, ConfigFault } from '../extension.ts';
+import { checkFallbacks } from './check-failover.ts';
 import { child, pointer, type Document } from './document.ts';
 import type { Placed, RouteFile } from './interpret.ts';
 import { didYouMean } from './nearest.ts';
@@ -19,6 +20,7 @@ export function crossCheck(
     ...duplicatePools(pools),
     ...duplicateRoutes(routes),
     ...routes.flatMap((route) => checkDestination(route, known, plugins)),
+    ...checkFallbacks(pools, known),
     ...equalRoutes(routes),
     ...shadowedRoutes(routes),
     ...unusedPools(pools, routes, plugins),
@@ -164,15 +166,16 @@ function unusedPools(
   routes: readonly Placed<RouteConfig>[],
   plugins: readonly AnyPlugin[],
 ): Problem[] {
-  const used = new Set(
-    routes.flatMap(({ config }) => [
+  const used = new Set([
+    ...pools.map(({ config }) => config.fallback?.pool),
+    ...routes.flatMap(({ config }) => [
       config.pool,
       ...plugins.flatMap((plugin) => {
         const options = optionsOf(plugin, config);
         return options === undefined ? [] : (plugin.pools?.(options) ?? []);
       }),
     ]),
-  );
+  ]);
   return pools
     .filter(({ config }) => !used.has(config.name))
     .map(({ config, document, at }) =>

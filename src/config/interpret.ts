@@ -16,9 +16,11 @@ import { withGrpcDefaults } from './grpc-defaults.ts';
 import type { Language } from './language.ts';
 import { isObject, merge } from './merge.ts';
 import type { SourceDefinitions } from '../discovery/source.ts';
+import { fallbackFrom, slowStartFrom } from './interpret-failover.ts';
 import { optionFiles, type OptionFiles } from './option-files.ts';
 import { interpretIdentity } from './interpret-identity.ts';
 import { placeConsumers } from './interpret-consumers.ts';
+import type { SlowStartConfig, WrittenFallback } from './failover-schema.ts';
 import { isError, type Problem } from './problem.ts';
 import type {
   ConsumerConfig,
@@ -101,7 +103,9 @@ export function interpretRoutes(
   const placedPools = Object.entries(pools).map(([name, pool]): Placed<PoolConfig> => {
     const at = child('/pools', name);
     const written = complete(schemas.pool, withEndpointObjects(pool)) as WrittenPool;
-    const config = poolFrom(name, document.source(at), written, language.sources);
+    const plain = poolFrom(name, document.source(at), written, language.sources);
+    const { config, problems: unread } = withFallback(plain, written.fallback, document, at, dir);
+    problems.push(...unread);
     problems.push(...checkPool(config, document, at, dir));
     problems.push(...checkDiscovery(config, document, at, dir, language.sources));
     return { config: resolveFiles(config, dir), document, at };
@@ -141,7 +145,11 @@ function inherited(defaults: unknown, route: Record<string, unknown>, plugins: r
 
 // --- the form that the code sees -------------------------------------------------------------------------------------
 
-type WrittenPool = Omit<PoolConfig, 'endpoints'> & { endpoints?: PoolConfig['endpoints'] };
+type WrittenPool = Omit<PoolConfig, 'endpoints' | 'slowStart' | 'fallback'> & {
+  endpoints?: PoolConfig['endpoints'];
+  slowStart?: number | SlowStartConfig;
+  fallback?: WrittenFallback;
+};
 
 /** `- http://…` is short for `- { url: http://… }`. */
 function withEndpointObjects(pool: unknown): unknown {
@@ -154,14 +162,28 @@ function withEndpointObjects(pool: unknown): unknown {
 }
 
 function poolFrom(name: string, source: string, pool: WrittenPool, sources: SourceDefinitions): PoolConfig {
-  const { endpoints = [], discover, ...rest } = pool;
+  const { endpoints = [], discover, slowStart, fallback: _, ...rest } = pool;
   return {
     ...rest,
     name,
     source,
     endpoints: endpoints.map((endpoint) => ({ ...endpoint, url: originOf(endpoint.url) })),
     ...(discover && { discover: { ...discover, kind: kindOf(discover, sources) } }),
+    ...(slowStart !== undefined && { slowStart: slowStartFrom(slowStart) }),
   };
+}
+
+function withFallback(
+  pool: PoolConfig,
+  written: WrittenFallback | undefined,
+  document: Document,
+  at: string,
+  dir: string,
+): { readonly config: PoolConfig; readonly problems: readonly Problem[] } {
+  if (written === undefined) return { config: pool, problems: [] };
+  const files = optionFiles(dir, document.attached);
+  const { fallback, problems } = fallbackFrom(written, document, `${at}/fallback`, files);
+  return { config: { ...pool, fallback }, problems };
 }
 
 /** The schema has seen to it that there is one. */

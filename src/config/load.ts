@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { AnyPlugin } from '../extension.ts';
+import { checkZones } from './check-failover.ts';
 import { checkLimits } from './check-limits.ts';
 import { crossCheckConsumers } from './check-consumers.ts';
 import { checkRateLimits } from './check-rate-limits.ts';
@@ -183,6 +184,7 @@ function interpret(dir: string, versions: readonly Versions[], language: Languag
   problems.push(...checkAgainstGateway(routes, gateway.meaning.config, language.plugins));
   problems.push(...checkLimits(routes, gateway.meaning.config.listen));
   const pools = files.flatMap((file) => file.pools);
+  problems.push(...checkZones(pools, gateway.meaning.config));
   problems.push(...crossCheckSticky(pools, gateway.meaning.config));
   const consumers = [...gateway.meaning.consumers, ...callers.flatMap(({ meaning }) => meaning ?? [])];
   const routeNames = new Set(routes.map(({ config }) => config.name));

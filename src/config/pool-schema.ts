@@ -1,6 +1,7 @@
 /** The language of pools: a service, its instances, how one is chosen, watched and talked to. See schema.ts. */
 import Type, { type StaticDecode } from 'typebox';
 import { BreakerSchema, type BreakerConfig } from './breaker-schema.ts';
+import { FallbackSchema, SlowStartSchema, type FallbackConfig, type SlowStartConfig } from './failover-schema.ts';
 import { discoverSchema, type DiscoverConfig, type SourceSettings } from './discover-schema.ts';
 import { AdaptiveSchema, AgentSchema, type AdaptiveConfig, type AgentConfig } from './load-schema.ts';
 import {
@@ -26,11 +27,21 @@ const EndpointObject = object({
     default: 1,
     description: 'Its share against the others; 0 takes no traffic.',
   }),
-  backup: Type.Boolean({ default: false, description: 'Takes traffic only when no other endpoint can.' }),
+  priority: Type.Integer({
+    minimum: 0,
+    maximum: 100,
+    default: 0,
+    description: 'Its level. The lowest takes all traffic that it can; the rest spills to the next one, and so on.',
+  }),
+  backup: Type.Boolean({
+    default: false,
+    description: 'Behind all priorities: takes traffic only when too few other endpoints can.',
+  }),
+  zone: Type.Optional(Text('Where it is. Gateways prefer the endpoints of their own zone.')),
 });
 
 export const EndpointSchema = Type.Union([EndpointObject.properties.url, EndpointObject], {
-  description: 'One instance of the service: its URL, or an object with url, weight and backup.',
+  description: 'One instance of the service: its URL, or an object with url, weight, priority, backup and zone.',
 });
 
 const HttpCheck = {
@@ -207,6 +218,19 @@ export const poolSchema = (balancers: readonly string[], sources: readonly Sourc
       default: 'least-connections',
       description: 'How an endpoint is chosen. All honour weight.',
     }),
+    overprovisioning: Type.Number({
+      minimum: 1,
+      maximum: 100,
+      default: 1.4,
+      description:
+        'How much more than its usual load an endpoint can take. A priority, or the own zone, keeps all of its load until less than 1 / overprovisioning of it can serve (1.4: 71 %); what is missing beyond that spills.',
+    }),
+    zones: Type.Enum(['prefer', 'ignore'], {
+      default: 'prefer',
+      description: 'prefer: endpoints of the gateway’s own zone first, for as much as they can take.',
+    }),
+    slowStart: Type.Optional(SlowStartSchema),
+    fallback: Type.Optional(FallbackSchema),
     health: HealthSchema,
     breaker: Type.Optional(BreakerSchema),
     sticky: Type.Optional(StickySchema),
@@ -221,6 +245,7 @@ export const poolSchema = (balancers: readonly string[], sources: readonly Sourc
   });
 
 export type ActiveHealthConfig = StaticDecode<typeof ActiveHealthSchema>;
+export type { FallbackConfig, SlowStartConfig };
 export type { BreakerConfig, PassiveHealthConfig, StatusesConfig };
 export type PanicConfig = StaticDecode<typeof PanicSchema>;
 export type ConnectionsConfig = StaticDecode<typeof ConnectionsSchema>;
@@ -239,7 +264,9 @@ export interface EndpointConfig {
   /** Origin without a trailing slash: `http://10.0.0.11:8080`. */
   url: string;
   weight: number;
+  priority: number;
   backup: boolean;
+  zone?: string;
   /** What told of it: `dns orders.internal`. Absent: the pool's own file. */
   discoveredBy?: string;
 }
@@ -251,6 +278,10 @@ export interface PoolConfig {
   endpoints: EndpointConfig[];
   discover?: DiscoverConfig;
   balance: BalanceConfig;
+  overprovisioning: number;
+  zones: 'prefer' | 'ignore';
+  slowStart?: SlowStartConfig;
+  fallback?: FallbackConfig;
   health: HealthConfig;
   breaker?: BreakerConfig;
   sticky?: StickyConfig;

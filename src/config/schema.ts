@@ -201,6 +201,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       default: 'auto',
       description: 'Data threads; auto is one per processor.',
     }),
+    zone: Type.Optional(Text('Where this gateway is, such as ${ZONE}: endpoints of the same zone are preferred.')),
     trustedProxies: Type.Array(Text('A network, such as 10.0.0.0/8.'), {
       default: [],
       description: 'Peers whose X-Forwarded-*, Forwarded and request id are believed.',
@@ -278,6 +279,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
 export interface GatewayConfig {
   listen: ListenerConfig[];
   threads: 'auto' | number;
+  zone?: string;
   trustedProxies: string[];
   admin: { host: string; port: number; token?: string };
   drain: { delay: number; timeout: number };

@@ -7,14 +7,15 @@ import Type, { type TString, type TUnsafe } from 'typebox';
 const DURATION_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
-const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+/** How a duration is written. */
+export const DURATION_PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 const SIZE = /^(\d+)(B|KiB|MiB|GiB)$/;
 const PERCENT = /^(\d+(?:\.\d+)?)%$/;
 const STATUS_RANGE = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/;
 
 /** `250ms`, `1.5s`, `1h` → milliseconds. */
 export function parseDuration(text: string): number {
-  const [, number = '', unit = ''] = DURATION.exec(text) ?? [];
+  const [, number = '', unit = ''] = DURATION_PATTERN.exec(text) ?? [];
   return Number(number) * DURATION_MS[unit as keyof typeof DURATION_MS];
 }
 
@@ -57,7 +58,7 @@ function word<Decoded>(
 
 /** A duration; decodes to milliseconds. `written` is its default, in the user's spelling. */
 export const Duration = (description: string, written?: string) =>
-  word(DURATION, 'duration', ['250ms', '5s', '1m', '1h'], parseDuration, description, written);
+  word(DURATION_PATTERN, 'duration', ['250ms', '5s', '1m', '1h'], parseDuration, description, written);
 
 /** A size; decodes to bytes. */
 export const Size = (description: string, written?: string) =>

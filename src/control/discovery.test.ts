@@ -206,12 +206,13 @@ test('a plan that is refused leaves what was before, says so, and is tried again
 test('what a file says of an endpoint outweighs what was found', async () => {
   const { discovery, serve, urls } = following();
   const [pool] = configOf(asked('a')).pools;
-  const written = config([{ ...pool!, endpoints: [{ url: 'http://10.0.0.1', weight: 9, backup: true }] }]);
+  const written = config([{ ...pool!, endpoints: [{ url: 'http://10.0.0.1', weight: 9, priority: 0, backup: true }] }]);
   await serve(written, { a: [instance('10.0.0.1'), instance('10.0.0.2')] });
   expect(urls()).toEqual(['http://10.0.0.1', 'http://10.0.0.2']);
   expect(discovery.complete(written).pools[0]!.endpoints[0]).toEqual({
     url: 'http://10.0.0.1',
     weight: 9,
+    priority: 0,
     backup: true,
   });
 });

@@ -131,10 +131,14 @@ function keyOf({ scheme: _, port: __, ...asked }: DiscoverConfig): string {
   return JSON.stringify(asked);
 }
 
-function endpointOf({ scheme, host, port, weight, backup }: Instance, discover: DiscoverConfig): EndpointConfig {
+function endpointOf(
+  { scheme, host, port, weight, backup, priority = 0, zone }: Instance,
+  discover: DiscoverConfig,
+): EndpointConfig {
   const url = new URL(`${scheme ?? discover.scheme ?? 'http'}://${host}`);
   url.port = String(port ?? discover.port ?? '');
-  return { url: url.origin, weight, backup, discoveredBy: describeSource(discover) };
+  const where = zone === undefined ? {} : { zone };
+  return { url: url.origin, weight, priority, backup, ...where, discoveredBy: describeSource(discover) };
 }
 
 /** One source: what it told last, and what of that serves. */
@@ -276,7 +280,10 @@ class Followed {
 const addressOf = ({ scheme, host, port }: Instance) =>
   `${scheme === undefined ? '' : `${scheme}://`}${host}${port === undefined ? '' : `:${port}`}`;
 
-const textOf = (instance: Instance) => `${addressOf(instance)} ${instance.backup} ${instance.weight}`;
+const textOf = (instance: Instance) => {
+  const { backup, priority = 0, weight, zone = '' } = instance;
+  return `${addressOf(instance)} ${backup} ${priority} ${weight} ${zone}`;
+};
 
 /** Each address once, as no backup where it is both; name servers turn the order round with each answer. */
 function inOrder(instances: readonly Instance[]): Instance[] {

@@ -6,6 +6,7 @@
 import type { Clock } from '../clock.ts';
 import type { Config, EndpointConfig, PoolConfig } from '../config/schema.ts';
 import { ENDPOINT, type EndpointTable } from '../memory/endpoint-table.ts';
+import { isAvailable } from '../upstream/candidates.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { RowAllocator } from './row-allocator.ts';
 import type { StatusChange } from './view.ts';
@@ -87,8 +88,9 @@ export class EndpointRegistry {
       };
       this.#entries.set(row, entry);
       // Before any thread can pick it.
-      if (this.#joinsOthers(pool, wanted))
-        this.set(entry, ENDPOINT.joining, true, 'joined: waits for its first good probe');
+      if (!this.#joinsOthers(pool, wanted)) continue;
+      if (pool.health.active === undefined) this.#table.setStartedAt(row, this.#now);
+      else this.set(entry, ENDPOINT.joining, true, 'joined: waits for its first good probe');
     }
     for (const key of pools) {
       const { row, isNew } = this.#rows.hold(generation, key)!;
@@ -154,9 +156,18 @@ export class EndpointRegistry {
   set(endpoint: RegisteredEndpoint, bit: number, on: boolean, reason: string): void {
     const entry = this.#entries.get(endpoint.row);
     if (entry !== endpoint || this.has(endpoint, bit) === on) return;
+    // Whoever comes back starts slowly, as does whoever joins; before the threads see that it may be picked.
+    if (!on && isAvailable(this.status(entry) & ~bit)) this.#table.setStartedAt(entry.row, this.#now);
     this.#table.setStatus(entry.row, bit, on);
     this.note(entry.row, reason);
     for (const listener of this.#listeners) listener({ endpoint, bit, on, reason });
+  }
+
+  /** Says nothing by itself: of what is drained, before it is. */
+  keepSessions(endpoint: RegisteredEndpoint, on: boolean): void {
+    const isIts = this.#entries.get(endpoint.row) === endpoint;
+    if (isIts && this.has(endpoint, ENDPOINT.keepsSessions) !== on)
+      this.#table.setStatus(endpoint.row, ENDPOINT.keepsSessions, on);
   }
 
   /** Something else about it has changed. */
@@ -173,8 +184,13 @@ export class EndpointRegistry {
   }
 
   /** Whoever comes to a pool that serves is probed first; where all are new, there is nobody to wait behind. */
-  #joinsOthers({ name, health }: PoolConfig, wanted: ReadonlyMap<string, unknown>): boolean {
-    return health.active !== undefined && (this.#pools.get(name)?.some(({ key }) => wanted.has(key)) ?? false);
+  #joinsOthers({ name }: PoolConfig, wanted: ReadonlyMap<string, unknown>): boolean {
+    return this.#pools.get(name)?.some(({ key }) => wanted.has(key)) ?? false;
+  }
+
+  /** 0 stands for never. */
+  get #now(): number {
+    return Math.max(1, this.#clock.now());
   }
 
   #refuseTooMany(wanted: readonly string[]): void {

@@ -29,6 +29,8 @@ import type {
   AdminView,
   CertificateView,
   DocumentView,
+  DrainOptions,
+  DrainResult,
   GatewayStatus,
   ListenerView,
   ManagedCertificateView,
@@ -225,6 +227,14 @@ export class Gateway implements AdminView {
 
   purgeCache(purge: Purge): Promise<PurgeResult> {
     return this.#serving.purgeCache(purge);
+  }
+
+  drain(pool: string, endpoint: string, options: DrainOptions): DrainResult {
+    return this.#serving.drains.drain(pool, endpoint, options);
+  }
+
+  undrain(pool: string, endpoint: string): DrainResult {
+    return this.#serving.drains.undrain(pool, endpoint);
   }
 
   get limitUsage(): UsageTable {

@@ -1,15 +1,18 @@
 /** What `/pools`, the metrics and `aya explain` show of each endpoint: put together from the registry and the tables. */
 import type { Clock } from '../clock.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
+import { ENDPOINT } from '../memory/endpoint-table.ts';
 import { breakerWord, statusWords } from '../upstream/reasons.ts';
 import type { PoolConfig } from '../config/schema.ts';
+import { BACKUP, chooseCandidates, choiceRules } from '../upstream/candidates.ts';
+import { warmthAt } from '../upstream/slow-start.ts';
 import { describeBalance } from '../upstream/balance.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
 import { spentOf } from '../upstream/retry-budget.ts';
 import { knownQuantile } from '../upstream/latency-quantile.ts';
-import type { EndpointView, FurtherTriesView, PoolView } from './view.ts';
+import type { EndpointView, FurtherTriesView, PoolView, TierView } from './view.ts';
 
 export interface PoolViewParts {
   readonly clock: Clock;
@@ -17,6 +20,8 @@ export interface PoolViewParts {
   readonly table: EndpointTable;
   readonly health: Health;
   readonly discovery: Discovery;
+  /** The gateway's own. */
+  readonly zone: string | undefined;
 }
 
 export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
@@ -24,6 +29,7 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
   const discovery = parts.discovery.viewOf(pool);
   return {
     name: pool.name,
+    tiers: tiersOf(pool, endpoints, parts),
     balance: describeBalance(pool.balance),
     sticky: pool.sticky && ('cookie' in pool.sticky ? `cookie:${pool.sticky.cookie}` : pool.sticky.on),
     panic: parts.health.panic.isOn(pool.name),
@@ -52,16 +58,44 @@ export function againstNow({ status, breaker }: Pick<EndpointView, 'status' | 'b
   return breaker === undefined || breaker.state === 'closed' ? status : [...status, breakerWord(breaker.state)];
 }
 
-function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewParts): EndpointView {
+/** By the rule that the data threads choose by. */
+function tiersOf(pool: PoolConfig, endpoints: readonly EndpointView[], { table, zone }: PoolViewParts): TierView[] {
+  const { tiers } = chooseCandidates(endpoints, choiceRules(pool, zone), ({ row, breaker, slowStart, agent }) => ({
+    status: table.status(row),
+    isClosed: breaker === undefined || breaker.state === 'closed',
+    part: (slowStart?.share ?? 1) * (agent?.share ?? 1),
+  }));
+  return tiers.map(({ priority, members: _, ...tier }) => ({
+    ...tier,
+    priority: priority === BACKUP ? 'backup' : priority,
+  }));
+}
+
+function slowStartOf({ pool, row }: RegisteredEndpoint, { table, clock }: PoolViewParts): EndpointView['slowStart'] {
+  const { slowStart } = pool;
+  if (slowStart === undefined) return undefined;
+  const now = clock.now();
+  const startedAt = table.startedAt(row);
+  const share = warmthAt(slowStart, startedAt, now);
+  return share < 1 ? { share, leftMs: startedAt + slowStart.for - now } : undefined;
+}
+
+function viewEndpoint(endpoint: RegisteredEndpoint, parts: PoolViewParts): EndpointView {
+  const { table, health } = parts;
   const { row, url, config, history, knownSince } = endpoint;
+  const status = table.status(row);
   const last = history.at(-1);
   return {
     url,
     row,
     weight: config.weight,
+    priority: config.priority,
     backup: config.backup,
+    zone: config.zone,
+    slowStart: slowStartOf(endpoint, parts),
+    keepsSessions: (status & ENDPOINT.draining) === 0 ? undefined : (status & ENDPOINT.keepsSessions) !== 0,
     ...(config.discoveredBy !== undefined && { discoveredBy: config.discoveredBy }),
-    status: statusWords(table.status(row)),
+    status: statusWords(status),
     reason: last?.reason ?? '',
     since: last?.since ?? knownSince,
     inFlight: table.inFlight(row),

@@ -131,7 +131,7 @@ describe('a scrape', () => {
     const endpoints = Array.from({ length: 10 }, (_, row) =>
       endpointView(`http://10.0.0.${row}`, row, { inFlight: 1, averageMs: 5, status: row === 9 ? ['draining'] : [] }),
     );
-    const pool = { name: 'many', balance: 'random', panic: false, panics: 0, available: 9, endpoints };
+    const pool = { name: 'many', balance: 'random', tiers: [], panic: false, panics: 0, available: 9, endpoints };
     const view = adminView({
       config: {
         gateway: { metrics: { maxRoutes: 10, maxEndpoints: 2 }, groups: {}, rateLimits: {} } as unknown,

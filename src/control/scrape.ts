@@ -14,6 +14,7 @@ import { breakers } from './scrape-breakers.ts';
 import { decisions } from './scrape-decisions.ts';
 import { furtherTries } from './scrape-further-tries.ts';
 import { discovery } from './scrape-discovery.ts';
+import { failover } from './scrape-failover.ts';
 import { loads } from './scrape-loads.ts';
 import { ownProcess } from './scrape-process.ts';
 import { trust } from './scrape-trust.ts';
@@ -72,6 +73,7 @@ export function createScrape(view: ScrapeView): Scrape {
   traffic(page, now);
   upstreams(page, now);
   breakers(page, now);
+  failover(page, now);
   decisions(page, view, now);
   loads(page, now);
   furtherTries(page, now);
@@ -258,12 +260,6 @@ function upstreams(page: MetricsPage, now: () => Moment): void {
   );
   page.counter('aya_ejections_total', 'Times that real traffic had an endpoint ejected.', ENDPOINT, (add) => {
     for (const { labels, view } of now().endpoints) add(labels, view.ejections);
-  });
-  page.gauge('aya_pool_panic', '1 while too few endpoints are available to trust the verdicts.', ['pool'], (add) => {
-    for (const { label, view } of now().pools) add({ pool: label }, view.panic ? 1 : 0);
-  });
-  page.counter('aya_pool_panics_total', 'Times that a pool went into panic.', ['pool'], (add) => {
-    for (const { label, view } of now().pools) add({ pool: label }, view.panics);
   });
 }
 

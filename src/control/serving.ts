@@ -24,6 +24,7 @@ import { Discovery } from './discovery.ts';
 import { withSecret } from './made-up-secret.ts';
 import { DocumentFollower } from './documents.ts';
 import { answerStoreOptions, redisOptions } from '../store/options.ts';
+import { Drains } from './drains.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
 import { Health } from './health/health.ts';
 import type { ControlLog } from './log.ts';
@@ -60,6 +61,7 @@ export class Serving {
   readonly counterTable: CounterTable;
   readonly limitTables: LimitTables;
   readonly cacheTable: CacheTable;
+  readonly drains: Drains;
   readonly decisions: Decisions;
   readonly #clock: Clock;
   readonly #endpoints: EndpointRegistry;
@@ -98,6 +100,12 @@ export class Serving {
       counterTable.resetRoute(row);
     });
     this.#health = new Health({ registry: this.#endpoints, table, clock, random, log });
+    this.drains = new Drains({
+      registry: this.#endpoints,
+      table,
+      clock,
+      leave: (row) => this.#supervisor.tellAll({ kind: 'leave', row }),
+    });
     this.decisions = new Decisions({ registry: this.#endpoints, health: this.#health }, log);
     this.#documents = new DocumentFollower({
       clock,
@@ -235,6 +243,7 @@ export class Serving {
   /** Ends all threads at once. */
   async close(): Promise<void> {
     this.#health.close();
+    this.drains.close();
     this.#documents.close();
     this.#discovery.close();
     this.#consumers.close();
@@ -290,6 +299,7 @@ export class Serving {
       table: this.endpointTable,
       health: this.#health,
       discovery: this.#discovery,
+      zone: this.config.gateway.zone,
     };
     return this.config.pools.map((pool) => viewPool(pool, parts));
   }

@@ -22,7 +22,13 @@ export interface EndpointView {
   /** Its row in the endpoint table and in the endpoint part of the metrics. */
   readonly row: number;
   readonly weight: number;
+  readonly priority: number;
   readonly backup: boolean;
+  readonly zone?: string | undefined;
+  /** While it starts slowly: how much of its weight it has, and for how long it has less than all. */
+  readonly slowStart?: { readonly share: number; readonly leftMs: number } | undefined;
+  /** While it drains: whether sessions that are stuck to it stay. */
+  readonly keepsSessions?: boolean | undefined;
   /** What told of it: `dns orders.internal`; absent when it is written. */
   readonly discoveredBy?: string;
   /** Why it is not healthy enough for traffic; empty when it is. Its breaker may still refuse it. */
@@ -127,6 +133,31 @@ export interface StatusChange {
   readonly reason: string;
 }
 
+/** Endpoints that share a part of a pool's load (upstream/candidates.ts). */
+export interface TierView {
+  readonly priority: number | 'backup';
+  readonly zone?: 'own' | 'others';
+  /** 0 … 1 */
+  readonly share: number;
+}
+
+export interface DrainOptions {
+  /** Sessions that are stuck to it stay. */
+  readonly keepSessions: boolean;
+  /** After this its WebSockets are closed; undefined: they last. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** What an order to drain, or to undo that, came to. */
+export interface DrainResult {
+  readonly pool: string;
+  readonly endpoint: string;
+  readonly draining: boolean;
+  readonly keepSessions: boolean;
+  /** What it still has, over all threads. */
+  readonly inFlight: number;
+}
+
 /** What a pool was given beside its requests, over all threads (upstream/retry-budget.ts). */
 export interface FurtherTriesView {
   /** That may be tried again, and tries after or beside their first; both of the last ten seconds. */
@@ -141,6 +172,8 @@ export interface FurtherTriesView {
 export interface PoolView {
   readonly name: string;
   readonly balance: string;
+  /** Who serves, the most preferred first; empty: nobody does. */
+  readonly tiers: readonly TierView[];
   /** `cookie:aya-orders`: what keeps clients at endpoints; absent: nothing. */
   readonly sticky?: string | undefined;
   /** Too few endpoints are available to trust the verdicts. */
@@ -279,5 +312,9 @@ export interface AdminView {
   managedCertificates(): readonly ManagedCertificateView[];
   /** @throws PurgeRefused */
   purgeCache(purge: Purge): Promise<PurgeResult>;
+  /** @throws DrainRefused */
+  drain(pool: string, endpoint: string, options: DrainOptions): DrainResult;
+  /** @throws DrainRefused */
+  undrain(pool: string, endpoint: string): DrainResult;
   reload(reason: string): Promise<ReloadResult>;
 }

@@ -25,7 +25,8 @@ export class AccessLog {
 
   write(exchange: Exchange, durationMs: number): void {
     const { error, client, upstream, clientLeft, grpc } = exchange;
-    if (error === undefined && !clientLeft && this.#sample < 1 && this.#random() >= this.#sample) return;
+    const isFine = error === undefined && !clientLeft && upstream?.fallback === undefined;
+    if (isFine && this.#sample < 1 && this.#random() >= this.#sample) return;
     const line = {
       level: INFO,
       time: new Date(this.#clock.wall()).toISOString(),
@@ -43,6 +44,7 @@ export class AccessLog {
       route: exchange.rule.name,
       pool: upstream?.pool?.name,
       endpoint: upstream?.endpoint?.url,
+      fallback: upstream?.fallback,
       attempts: upstream?.endpoint === undefined ? 0 : exchange.retries + exchange.hedges + 1,
       hedged: exchange.hedges === 0 ? undefined : exchange.hedges,
       deadlineMs: deadlineOf(exchange),

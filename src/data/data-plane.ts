@@ -177,6 +177,8 @@ class DataPlane implements ListenerHost {
         return this.context.challenges.replace(message.pending);
       case 'tickets':
         return this.context.tickets.replace(message.secrets);
+      case 'leave':
+        return void this.context.tunnels.leaveEndpoint(message.row);
       case 'listen':
         return this.#listen(message.listeners, message.reusePort);
       case 'drain':

@@ -44,6 +44,11 @@ export interface UpstreamRequest {
   /** Its session, where its pool is sticky; the pool's own. */
   bond?: Bond | undefined;
   /**
+   * The pool that should have served, and why `pool`, or an answer of the gateway's own, stands in for it. What comes then
+   * is not to be stored in its place.
+   */
+  fallback?: { readonly from: string; readonly because: string } | undefined;
+  /**
    * The protocol that the client wants to go on with. `onHead` may then bring a 101, and `onEnd` comes when the tunnel is
    * closed. A layer that answers by itself or sends copies leaves such a request alone.
    */

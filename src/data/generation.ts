@@ -17,6 +17,7 @@ import { LatencyQuantile } from '../upstream/latency-quantile.ts';
 import { LoadReader } from '../upstream/load/reader.ts';
 import { adaptiveOf } from '../upstream/load/weights.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
+import type { Seat } from '../upstream/tiers.ts';
 import { compileSticky } from '../upstream/sticky/compile.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import type { DataContext } from './context.ts';
@@ -167,7 +168,7 @@ export function buildPools(
         const breaker = breakerOf('endpoint', config, row, context);
         return { ...endpoint, writtenWeight: endpoint.weight, row, connections, breaker };
       });
-      const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
+      const createTier = () => createBalancer<Seat<Endpoint>>(balancers, config.balance, { table, clock, random });
       const row = plan.endpointRows.get(poolKey(config))!;
       const breaker = breakerOf('pool', config, row, context);
       const active = () => endpoints.reduce((sum, endpoint) => sum + table.inFlight(endpoint.row), 0);
@@ -176,8 +177,10 @@ export function buildPools(
       const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
       const adaptive = adaptiveOf(config.balance);
       const loads = adaptive && new LoadReader(adaptive, table.loads, clock);
-      const parts = { config, endpoints, balancer, table, budget, p95, random, breaker, sticky, loads };
-      return [config.name, new Pool(parts)];
+      const { zone } = plan.config.gateway;
+      const shared = { table, clock, random, budget, p95, zone };
+      const own = { config, endpoints, breaker, sticky, loads };
+      return [config.name, new Pool({ ...shared, ...own, createBalancer: createTier })];
     }),
   );
 }

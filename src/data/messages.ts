@@ -63,6 +63,8 @@ export type ToThread =
   | { readonly kind: 'consumers'; readonly consumers: SharedConsumers }
   /** All answers to authorities of certificates, by token, in place of those before. */
   | { readonly kind: 'challenges'; readonly pending: ReadonlyMap<string, string> }
+  /** Closes the WebSockets of an endpoint: its clients are told to come back. */
+  | { readonly kind: 'leave'; readonly row: number }
   /** In place of `ThreadData.ticketSecrets`. */
   | { readonly kind: 'tickets'; readonly secrets: readonly Uint8Array[] }
   /** Opens the sockets; only after the first commit. Ports are never 0 except for the first thread. */

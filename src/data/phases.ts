@@ -41,6 +41,12 @@ export const PHASES = [
     why: 'chooses the pool; above the cache so that versions never share an answer',
   },
   {
+    phase: 'fallback',
+    side: 'layer',
+    plugins: ['fallback'],
+    why: 'needs the pool; outside the cache, whose stale answer is better than a poorer one, and which must not keep that',
+  },
+  {
     phase: 'cache',
     side: 'layer',
     plugins: ['cache'],

@@ -28,6 +28,8 @@ export type TunnelEnd = 'client' | 'upstream' | 'idle' | 'max' | 'drain' | 'ping
 
 /** What an exchange has become that has left HTTP, whether its bytes pass as they are or its messages are looked at. */
 export interface Tunnel {
+  /** Of the endpoint that it leads to now. */
+  readonly row: number;
   readonly openedAt: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -61,11 +63,17 @@ export class OpenTunnels {
     for (const tunnel of this.#open) tunnel.leave('drain');
     return this.#open.size;
   }
+
+  /** The same, of those that lead to one endpoint. */
+  leaveEndpoint(row: number): void {
+    for (const tunnel of this.#open) if (tunnel.row === row) tunnel.leave('drain');
+  }
 }
 
 export type WebsocketLimits = Exclude<WebsocketConfig, false>;
 
 interface TunnelParts {
+  readonly row: number;
   readonly context: DataContext;
   readonly upgrade: Upgrade;
   readonly transport: Transport;
@@ -88,13 +96,15 @@ export function openTunnel(exchange: Exchange, context: DataContext, fields: rea
     // As Node would, had the answer been in HTTP.
     res.emit('close');
   };
-  const tunnel = new RawTunnel({ context, upgrade, transport, upstream: upgrade.upstream!, limits, onClosed });
+  const { row } = exchange.upstream.endpoint!;
+  const tunnel = new RawTunnel({ row, context, upgrade, transport, upstream: upgrade.upstream!, limits, onClosed });
   context.tunnels.opened(tunnel);
   tunnel.open(fields);
   return tunnel;
 }
 
 class RawTunnel extends Deadline implements Tunnel {
+  readonly row: number;
   readonly openedAt: number;
   bytesIn = 0;
   bytesOut = 0;
@@ -114,6 +124,7 @@ class RawTunnel extends Deadline implements Tunnel {
   constructor(parts: TunnelParts) {
     super();
     this.#parts = parts;
+    this.row = parts.row;
     this.#client = parts.upgrade.stream;
     this.#upstream = parts.upstream.socket;
     this.openedAt = parts.context.clock.now();

@@ -20,7 +20,7 @@ let compiled: ReturnType<typeof compile> | undefined;
 
 /**
  * @param name of the file or URL, for the error.
- * @param text JSON or YAML: a list of URLs and of objects with url, weight and backup, or `{ endpoints: […] }`.
+ * @param text JSON or YAML: a list of URLs and of objects with url, weight, priority, backup and zone, or `{ endpoints: […] }`.
  * @throws Error that names the place of the first fault.
  */
 export function readListing(name: string, bytes: Uint8Array): Instance[] {
@@ -41,7 +41,7 @@ function instancesOf(document: Document): Instance[] {
     ? [value as readonly unknown[], '']
     : [(value as { endpoints: readonly unknown[] }).endpoints, '/endpoints'];
   return written.map((endpoint, index) => {
-    const { url, weight, backup } = complete(
+    const { url, weight, backup, priority, zone } = complete(
       EndpointSchema,
       typeof endpoint === 'string' ? { url: endpoint } : endpoint,
     ) as EndpointConfig;
@@ -52,7 +52,8 @@ function instancesOf(document: Document): Instance[] {
     }
     const { protocol, hostname, port } = new URL(url);
     const scheme = protocol === 'https:' ? 'https' : 'http';
-    return { host: hostname, scheme, ...(port !== '' && { port: Number(port) }), weight, backup };
+    const where = { ...(port !== '' && { port: Number(port) }), ...(zone !== undefined && { zone }) };
+    return { host: hostname, scheme, ...where, weight, backup, ...(priority > 0 && { priority }) };
   });
 }
 

@@ -17,6 +17,9 @@ export interface Instance {
   readonly scheme?: 'http' | 'https';
   readonly weight: number;
   readonly backup: boolean;
+  /** Absent: 0. */
+  readonly priority?: number;
+  readonly zone?: string;
 }
 
 /** The whole set, also when it is as before; or why there is none now. */

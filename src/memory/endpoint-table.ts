@@ -19,6 +19,11 @@ export const ENDPOINT = {
   draining: 4,
   /** Has joined others that serve, and has not passed its active check yet. */
   joining: 8,
+  /**
+   * Only beside `draining`: sessions that are stuck to it may stay, and nothing else comes. Alone `draining` lets nothing
+   * come at all, unless the pool says otherwise. See upstream/sticky/keeps-sessions.ts.
+   */
+  keepsSessions: 16,
   /** Its agent says that it is down. */
   down: 32,
   /** Its agent wants nothing new for it: `drain`, `maint`. */
@@ -35,7 +40,8 @@ const INT_COLUMNS = 4;
 /** Cells of one row in the Float64 part. */
 const AVERAGE_MS = 0;
 const AVERAGE_AT = 1;
-const FLOAT_COLUMNS = 2;
+const STARTED_AT = 2;
+const FLOAT_COLUMNS = 3;
 
 export interface EndpointTableBuffers {
   readonly capacity: number;
@@ -111,6 +117,16 @@ export class EndpointTable {
     if (on) Atomics.or(this.#ints, cell, bit);
     else Atomics.and(this.#ints, cell, ~bit);
     Atomics.add(this.#header, 0, 1);
+  }
+
+  /** When it last began to serve beside others that did already: what its slow start counts from. 0: it never has. */
+  startedAt(row: number): number {
+    return this.#floats[row * FLOAT_COLUMNS + STARTED_AT]!;
+  }
+
+  /** Before the status that lets it serve. @param at of the clock that all threads share. */
+  setStartedAt(row: number, at: number): void {
+    this.#floats[row * FLOAT_COLUMNS + STARTED_AT] = at;
   }
 
   /** A fresh row for a new endpoint. */

@@ -12,6 +12,8 @@ export interface Candidate {
   readonly weight: number;
   /** Its row in the endpoint table. */
   readonly row: number;
+  /** It starts slowly: `weight` is only a part of its own, and bounds its share whatever the policy would give it. */
+  readonly isWarming?: boolean;
 }
 
 /** What a balancer may know of a request. All are cheap or computed when first asked for. */
@@ -34,6 +36,8 @@ export interface Balancer<Endpoint extends Candidate = Candidate> {
   update(endpoints: readonly Endpoint[]): void;
   /** One of the set, or undefined when it is empty or all weights are zero. Allocates nothing. */
   pick(request: PickRequest): Endpoint | undefined;
+  /** The hash that it picks by; undefined where the request has none. Absent: it goes by other things. */
+  key?(request: PickRequest): number | undefined;
   /** What it compares, where it compares: the lowest is picked. For decision records, just after the pick. */
   cost?(endpoint: Endpoint): number;
   /** What it makes of the weight of one, where it makes something of it. */

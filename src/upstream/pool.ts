@@ -2,27 +2,28 @@
  * A service as one generation sees it: its endpoints, which of them may be used now, and the balancer that picks. Whether
  * an endpoint may be used is read from the shared table, and only when something there has moved.
  */
-import type { Random } from '../clock.ts';
-import type { PanicConfig, PassiveHealthConfig, PoolConfig } from '../config/schema.ts';
+import type { Clock, Random } from '../clock.ts';
+import type { PassiveHealthConfig, PoolConfig, SlowStartConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
-import { ENDPOINT, type EndpointTable } from '../memory/endpoint-table.ts';
+import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { Verdict } from '../memory/sample-table.ts';
 import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
-import { chooseCandidates, isAvailable, settled } from './candidates.ts';
+import { chooseCandidates, choiceRules, type ChoiceRules, type Member } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
 import type { LatencyQuantile } from './latency-quantile.ts';
 import type { Stickiness } from './sticky/stickiness.ts';
 import { heedAgents, isFull } from './load/agent-limits.ts';
 import type { LoadReader } from './load/reader.ts';
 import type { RetryBudget } from './retry-budget.ts';
+import { stepMs, warmthAt } from './slow-start.ts';
+import { Tiers, type Seat } from './tiers.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
 
-export interface Endpoint extends Candidate {
+export interface Endpoint extends Candidate, Member {
   /** What its agent leaves of `writtenWeight`; all of it where none is asked. */
   weight: number;
   readonly writtenWeight: number;
-  readonly backup: boolean;
   readonly connections: EndpointConnections;
   readonly breaker: Breaker | undefined;
 }
@@ -30,8 +31,12 @@ export interface Endpoint extends Candidate {
 export interface PoolParts {
   readonly config: PoolConfig;
   readonly endpoints: readonly Endpoint[];
-  readonly balancer: Balancer<Endpoint>;
+  /** One for each tier. */
+  readonly createBalancer: () => Balancer<Seat<Endpoint>>;
   readonly table: EndpointTable;
+  /** Where the gateway is; undefined where that does not matter. */
+  readonly zone?: string | undefined;
+  readonly clock: Clock;
   readonly budget: RetryBudget;
   readonly p95: LatencyQuantile;
   readonly random: Random;
@@ -59,17 +64,25 @@ export class Pool {
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
   readonly #retryAfterSeconds: number;
-  readonly #balancer: Balancer<Endpoint>;
+  readonly #tiers: Tiers<Endpoint>;
   readonly #table: EndpointTable;
-  readonly #panic: PanicConfig;
+  readonly #rules: ChoiceRules;
+  readonly #slowStart: SlowStartConfig | undefined;
+  readonly #clock: Clock;
   readonly #random: Random;
   #epoch = -1;
+  /** One of them starts slowly: weights have grown by then. */
+  #isWarming = false;
+  #grownAt = 0;
   #candidates: readonly Endpoint[] = [];
+  /** Those that may be picked, then those that a further try may resort to; the most preferred first. */
+  #groups: readonly (readonly Endpoint[])[] = [];
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
   constructor(parts: PoolParts) {
-    const { config, endpoints, balancer, table, budget, p95, random, breaker, sticky, loads } = parts;
+    const { config, endpoints, createBalancer, table, zone, clock, budget, p95, random } = parts;
+    const { breaker, sticky, loads } = parts;
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -82,9 +95,11 @@ export class Pool {
     this.loads = loads;
     this.#hasAgents = config.health.agent !== undefined;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
-    this.#balancer = balancer;
+    this.#tiers = new Tiers(createBalancer, random);
     this.#table = table;
-    this.#panic = config.health.panic;
+    this.#rules = choiceRules(config, zone);
+    this.#slowStart = config.slowStart;
+    this.#clock = clock;
     this.#random = random;
   }
 
@@ -94,16 +109,17 @@ export class Pool {
   }
 
   /**
-   * An endpoint that is not among those tried, while there is one; else any; undefined when there is none at all. One
-   * whose breaker waits for a probe comes first: it has the last word on whether it admits the request.
+   * An endpoint that is not among those tried, while there is one, also where it has no share of the load; else any;
+   * undefined when there is none at all. One whose breaker waits for a probe comes first: it has the last word on whether
+   * it admits the request.
    */
   pick(request: PickRequest, tried: readonly Endpoint[] | undefined): Endpoint | undefined {
-    if (this.#table.epoch !== this.#epoch) this.#refresh();
+    if (this.#isOutdated) this.#refresh();
     if (this.#broken.length > 0) {
       const probed = this.#toProbe(tried);
       if (probed !== undefined) return probed;
     }
-    const chosen = this.#balancer.pick(request);
+    const chosen = this.#tiers.pick(request);
     if (chosen !== undefined && !this.#hasRoom(chosen)) return this.#withRoom(tried);
     if (chosen === undefined || tried === undefined || !tried.includes(chosen)) return chosen;
     return this.#untried(tried) ?? chosen;
@@ -116,7 +132,7 @@ export class Pool {
 
   /** Why nothing was picked. */
   get unavailable(): GatewayError {
-    if (this.#candidates.some((endpoint) => endpoint.weight > 0 && !this.#hasRoom(endpoint))) {
+    if (this.#groups.flat().some((endpoint) => endpoint.weight > 0 && !this.#hasRoom(endpoint))) {
       const what = `pool '${this.name}': every endpoint has as many requests as its agent lets it have`;
       return new GatewayError('connection_limit_reached', what, { retryAfterSeconds: 1 });
     }
@@ -139,20 +155,23 @@ export class Pool {
 
   /** Who may be picked now. */
   get candidates(): readonly Endpoint[] {
-    if (this.#table.epoch !== this.#epoch) this.#refresh();
+    if (this.#isOutdated) this.#refresh();
     return this.#candidates;
   }
 
   /** Of one of the candidates, for decision records: its weight now, and what the balancer compares, if it does. */
   placeOf(endpoint: Endpoint): { readonly weight: number; readonly cost: number | undefined } {
-    const weight = this.#balancer.weightOf?.(endpoint) ?? endpoint.weight;
-    return { weight, cost: this.#balancer.cost?.(endpoint) };
+    return this.#tiers.placeOf(endpoint);
   }
 
-  /** Whether an endpoint that is not in `tried` could be picked now. */
-  hasUntried(tried: readonly Endpoint[]): boolean {
-    if (this.#table.epoch !== this.#epoch) this.#refresh();
-    return this.#untried(tried) !== undefined;
+  /**
+   * Whether an endpoint that is not in `tried` could be picked now.
+   * @param among `candidates`: what is asked for comes on top, and is no reason to ask those that have no share of the load.
+   */
+  hasUntried(tried: readonly Endpoint[], among: 'all' | 'candidates' = 'all'): boolean {
+    if (this.#isOutdated) this.#refresh();
+    const endpoint = this.#untried(tried);
+    return endpoint !== undefined && (among === 'all' || this.#candidates.includes(endpoint));
   }
 
   /** Its agent lets it have one more. */
@@ -160,20 +179,18 @@ export class Pool {
     return !this.#hasAgents || !isFull(endpoint, this.#table);
   }
 
-  /** In place of what the balancer chose. */
+  /** In place of what the balancer chose: one of those that are preferred most and have room, untried before tried. */
   #withRoom(tried: readonly Endpoint[] | undefined): Endpoint | undefined {
-    const withRoom = this.#candidates.filter((endpoint) => endpoint.weight > 0 && this.#hasRoom(endpoint));
-    const untried = withRoom.filter((endpoint) => tried?.includes(endpoint) !== true);
-    const among = untried.length > 0 ? untried : withRoom;
-    return among[Math.floor(this.#random() * among.length)];
+    return this.#untried(tried ?? []) ?? (tried === undefined ? undefined : this.#untried([]));
   }
 
   #untried(tried: readonly Endpoint[]): Endpoint | undefined {
-    const count = this.#candidates.length;
-    const start = Math.floor(this.#random() * count);
-    for (let step = 0; step < count; step++) {
-      const endpoint = this.#candidates[(start + step) % count]!;
-      if (endpoint.weight > 0 && !tried.includes(endpoint) && this.#hasRoom(endpoint)) return endpoint;
+    for (const group of this.#groups) {
+      const start = Math.floor(this.#random() * group.length);
+      for (let step = 0; step < group.length; step++) {
+        const endpoint = group[(start + step) % group.length]!;
+        if (endpoint.weight > 0 && !tried.includes(endpoint) && this.#hasRoom(endpoint)) return endpoint;
+      }
     }
     return undefined;
   }
@@ -185,19 +202,29 @@ export class Pool {
     return undefined;
   }
 
+  get #isOutdated(): boolean {
+    return this.#table.epoch !== this.#epoch || (this.#isWarming && this.#clock.now() >= this.#grownAt);
+  }
+
   #refresh(): void {
-    this.#epoch = this.#table.epoch;
-    if (this.#hasAgents) heedAgents(this.endpoints, this.#table);
-    const members = settled(this.endpoints, ({ row }) => (this.#table.status(row) & ENDPOINT.joining) !== 0);
-    const { candidates, broken } = chooseCandidates(
-      members,
-      this.#panic,
-      ({ row }) => isAvailable(this.#table.status(row)),
-      ({ breaker }) => breaker?.isClosed !== false,
-    );
+    const table = this.#table;
+    this.#epoch = table.epoch;
+    if (this.#hasAgents) heedAgents(this.endpoints, table);
+    const now = this.#slowStart === undefined ? 0 : this.#clock.now();
+    const warmthOf = ({ row }: Endpoint) =>
+      this.#slowStart === undefined ? 1 : warmthAt(this.#slowStart, table.startedAt(row), now);
+    const { tiers, candidates, broken, reserve } = chooseCandidates(this.endpoints, this.#rules, (endpoint) => ({
+      status: table.status(endpoint.row),
+      isClosed: endpoint.breaker?.isClosed !== false,
+      part: warmthOf(endpoint) * (this.#hasAgents ? table.loads.share(endpoint.row) : 1),
+    }));
     this.#candidates = candidates;
+    this.#groups = [...tiers.map(({ members }) => members), ...reserve];
     this.#broken = broken;
-    this.#balancer.update(candidates);
+    this.#tiers.update(tiers, warmthOf);
+    if (this.#slowStart === undefined) return;
+    this.#isWarming = this.endpoints.some((endpoint) => warmthOf(endpoint) < 1);
+    this.#grownAt = now + stepMs(this.#slowStart);
   }
 }
 

@@ -21,11 +21,13 @@ export const AGAINST = {
   triedAlready: 1 << 12,
   atLimit: 1 << 13,
   agentsWeightZero: 1 << 14,
+  noShare: 1 << 15,
 } as const;
 
-export type EndpointStatus = keyof typeof ENDPOINT;
+/** All but what only says how one of them is meant. */
+export type EndpointStatus = Exclude<keyof typeof ENDPOINT, 'keepsSessions'>;
 
-const STATUSES = Object.entries(ENDPOINT) as [EndpointStatus, number][];
+const STATUSES = Object.entries(ENDPOINT).filter(([name]) => name !== 'keepsSessions') as [EndpointStatus, number][];
 
 /** As in `/pools`. */
 export const BREAKER_NAMES: Readonly<Record<BreakerState, 'closed' | 'open' | 'half-open'>> = {
@@ -49,6 +51,7 @@ const WORDS: readonly (readonly [bit: number, word: string])[] = [
   [AGAINST.agentsWeightZero, 'weight 0 by its agent'],
   [AGAINST.weightZero, 'weight 0'],
   [AGAINST.backup, 'backup'],
+  [AGAINST.noShare, 'no share'],
 ];
 
 /** What a person reads, where the word alone says too little and nothing else is known beside it. */
@@ -57,6 +60,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   'at limit': 'at limit: it has as many requests as it may',
   'weight 0': 'weight 0 takes no traffic',
   backup: 'backup: others are available',
+  'no share': 'no share: a priority before it, or the own zone, takes all',
 };
 
 export function breakerWord(state: string): string {
@@ -100,8 +104,9 @@ export function reasonsAgainst(standing: Standing): number {
   const broken =
     breaker === BREAKER.open ? AGAINST.breakerOpen : breaker === BREAKER.halfOpen ? AGAINST.breakerHalfOpen : 0;
   const against = (status & STATUS_BITS) | broken | own;
+  if (isCandidate || against !== 0) return against;
   // A role rather than a fault: it is passed over for that only while others serve.
-  return backup && !isCandidate && against === 0 ? AGAINST.backup : against;
+  return backup ? AGAINST.backup : AGAINST.noShare;
 }
 
 /** Whether a candidate is passed over for one of them. */

@@ -1,5 +1,5 @@
 /** The rows of upstreams that fail: F106 and on, and what was done to running fleets. See coverage.ts. */
-import { breakers, discovered, failOver, further, held, outliers, throws, type Row } from './coverage-rows.ts';
+import { breakers, discovered, failOver, further, held, outliers, starts, throws, type Row } from './coverage-rows.ts';
 
 export const RESILIENCE: readonly Row[] = [
   held(
@@ -30,6 +30,14 @@ export const RESILIENCE: readonly Row[] = [
     ),
   ),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
+  held(
+    'C10',
+    'an endpoint that comes back cold',
+    starts(
+      'one that comes back cold is not stampeded, though it has the fewest connections',
+      'with %j one that joins has little at first, in all threads',
+    ),
+  ),
   held(
     'C11',
     'the names of an upstream change, fail or answer nothing',

@@ -73,6 +73,7 @@ export const breaking = inFile('test/faults/streams-that-break.test.ts');
 export const secrets = inFile('src/config/secret-files.test.ts');
 export const json = inFile('plugins/validate/json.test.ts');
 export const types = inFile('plugins/validate/content-type.test.ts');
+export const starts = inFile('test/scenarios/slow-starts.test.ts');
 
 export const OWN_CLIENT = 'the client towards upstreams is our own (docs/decisions/0005)';
 export const NO_PATH_LIBRARY = 'paths are read and matched by our own code alone';

@@ -15,7 +15,7 @@ const NOON = Date.UTC(2026, 0, 1, 12);
 export function endpointView(url: string, row: number, changes: Partial<EndpointView> = {}): EndpointView {
   const healthy = { status: [], reason: '', since: NOON, history: [] };
   const counts = { inFlight: 0, averageMs: 0, failures: 0, ejections: 0, ejectionsBy: [] };
-  return { url, row, weight: 1, backup: false, ...healthy, ...counts, ...changes };
+  return { url, row, weight: 1, priority: 0, backup: false, ...healthy, ...counts, ...changes };
 }
 
 export function adminView(changes: Partial<AdminView> = {}): AdminView {
@@ -46,6 +46,12 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
     counters: [],
     counterTable: CounterTable.allocate(2, 16, []),
     cacheTable: CacheTable.allocate(1024 ** 2, 64 * 1024),
+    drain: () => {
+      throw new Error('nothing to drain here');
+    },
+    undrain: () => {
+      throw new Error('nothing to drain here');
+    },
     purgeCache: () => Promise.resolve({ purged: 0 }),
     limitUsage: UsageTable.allocate(),
     metricTable: MetricTable.allocate({ threads: 2, routes: 16, endpoints: 16 }),
@@ -59,6 +65,7 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
       {
         name: 'users',
         balance: 'least-connections',
+        tiers: [{ priority: 0, share: 1 }],
         panic: false,
         panics: 0,
         available: 1,
@@ -70,6 +77,7 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
       {
         name: 'orders',
         balance: 'round-robin',
+        tiers: [{ priority: 0, share: 1 }],
         panic: true,
         panics: 7,
         available: 1,

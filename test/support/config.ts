@@ -61,10 +61,13 @@ export function poolConfig(
     endpoints: endpoints.map((endpoint) => ({
       url: 'http://10.0.0.1:80',
       weight: 1,
+      priority: 0,
       backup: false,
       ...(typeof endpoint === 'string' ? { url: endpoint } : endpoint),
     })),
     balance: 'least-connections',
+    overprovisioning: 1.4,
+    zones: 'prefer',
     health: {
       ...(options.active === undefined ? {} : { active: { ...ACTIVE, ...options.active } }),
       passive: options.passive === false ? false : { ...PASSIVE, ...options.passive },

@@ -41,13 +41,14 @@ export function poolsPage(view: AdminView): object {
 }
 
 function poolOf({ name, balance, sticky, panic, panics, available, endpoints, ...rest }: PoolView): object {
-  const { discovery, breaker, furtherTries } = rest;
+  const { tiers, discovery, breaker, furtherTries } = rest;
   return {
     name,
     balance,
     ...(sticky !== undefined && { sticky }),
     available,
     of: endpoints.length,
+    tiers: tiers.map((tier) => ({ ...tier, share: rounded(tier.share) })),
     panic,
     panics,
     ...(discovery && { discovery: discoveryOf(discovery) }),
@@ -66,7 +67,8 @@ function furtherTriesOf({ p95Ms, ...spent }: FurtherTriesView): object {
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
-  const { weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, load, agent, history } = rest;
+  const { weight, priority, backup, zone, slowStart, keepsSessions } = rest;
+  const { discoveredBy, failures, ejections, ejectionsBy, breaker, load, agent, history } = rest;
   const against = againstNow({ status, breaker });
   return {
     url,
@@ -76,7 +78,13 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     inFlight,
     averageMs: Math.round(averageMs * 100) / 100,
     weight,
+    priority,
     backup,
+    zone,
+    ...(slowStart && {
+      slowStart: { share: rounded(slowStart.share), leftSeconds: Math.ceil(slowStart.leftMs / 1000) },
+    }),
+    keepsSessions,
     discoveredBy,
     failures,
     ejections,
@@ -103,5 +111,8 @@ export function routesPage(view: AdminView): object {
     routes: view.routes().map(({ name, source, row }) => ({ name, source, requests: metricTable.route(row).requests })),
   };
 }
+
+/** Shares, to a thousandth. */
+const rounded = (share: number) => Math.round(share * 1000) / 1000;
 
 const time = (wallMs: number) => new Date(wallMs).toISOString();

@@ -13,6 +13,7 @@ import { createGuard, isLoopback } from './guard.ts';
 import { certificatesPage } from './certificates-page.ts';
 import { decisionsPage } from './decisions-page.ts';
 import { cacheOrders } from './cache-orders.ts';
+import { drainOrders } from './drain-orders.ts';
 import { limitsPage } from './limits-page.ts';
 import { poolsPage, readyPage, routesPage, statusPage } from './pages.ts';
 
@@ -61,6 +62,7 @@ export async function startAdmin(view: AdminView, options: AdminOptions): Promis
   questions(app, view);
   orders(app, view);
   cacheOrders(app, view);
+  drainOrders(app, view);
   decisionsPage(app, view);
   const address = await app.listen({ host, port });
   return { address, port: (app.server.address() as AddressInfo).port, close: () => app.close() };

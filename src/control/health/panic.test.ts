@@ -22,9 +22,12 @@ test('panic is said once when a pool falls below its share, counted, and said ag
   set(0, true);
   expect(panic.isOn('orders')).toBe(false);
   set(1, true);
+  expect(panic.isOn('orders')).toBe(false); // The backup serves with the one that is left, and they are trusted.
+  set(3, true);
   expect(panic.isOn('orders')).toBe(true);
   set(2, true);
-  expect(panic.isOn('orders')).toBe(false); // The backup serves now, and it is trusted.
+  set(3, false);
+  expect(panic.isOn('orders')).toBe(false);
   set(3, true);
   set(0, false);
   set(1, false);

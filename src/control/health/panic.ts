@@ -3,8 +3,7 @@
  * threads find that out by themselves, from the same table by the same rule; here it is only noticed, said and counted.
  */
 import type { PoolConfig } from '../../config/schema.ts';
-import { ENDPOINT } from '../../memory/endpoint-table.ts';
-import { isAvailable as isFree, isPanic, settled } from '../../upstream/candidates.ts';
+import { chooseCandidates, choiceRules, isAvailable } from '../../upstream/candidates.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
 import type { ControlLog } from '../log.ts';
 
@@ -42,16 +41,20 @@ export class PanicWatch {
   #look(pool: PoolConfig, members: readonly RegisteredEndpoint[]): void {
     const state = this.#states.get(pool.name);
     if (state === undefined) return;
-    const isAvailable = (member: RegisteredEndpoint) => isFree(this.#registry.status(member));
-    const present = settled(members, (member) => this.#registry.has(member, ENDPOINT.joining));
-    const primary = present.filter((member) => !member.config.backup);
-    const available = primary.filter(isAvailable).length;
-    // With every other endpoint gone, available backups serve and nothing is spread.
-    const backupsServe = available === 0 && present.some((member) => member.config.backup && isAvailable(member));
-    const isOn = isPanic(available, primary.length, pool.health.panic) && !backupsServe;
+    const standings = members.map((member) => {
+      const { weight, priority, backup } = member.config;
+      return { weight, priority, backup, status: this.#registry.status(member) };
+    });
+    // Breakers, slow starts and zones have no part in it.
+    const { panic: isOn } = chooseCandidates(standings, choiceRules(pool, undefined), ({ status }) => ({
+      status,
+      isClosed: true,
+      part: 1,
+    }));
     if (isOn === state.isOn) return;
     state.isOn = isOn;
-    const fields = { pool: pool.name, available, endpoints: primary.length };
+    const available = standings.filter(({ status }) => isAvailable(status)).length;
+    const fields = { pool: pool.name, available, endpoints: members.length };
     if (!isOn) {
       this.#log.info({ event: 'pool_panic_over', ...fields }, `pool '${pool.name}' is out of panic`);
       return;

@@ -113,6 +113,10 @@ export class Link extends Deadline implements Tunnel, LegOwner {
     this.#pingedAt = this.openedAt;
   }
 
+  get row(): number {
+    return this.#parts.exchange.upstream.endpoint!.row;
+  }
+
   /** Hands the client's connection to the library. @param url finds the link again. */
   open(url: string, carrier: Server): void {
     const { exchange, context } = this.#parts;

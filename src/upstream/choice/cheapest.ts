@@ -3,7 +3,8 @@
  * is nearly as good at a constant price (Mitzenmacher 2001). In a small pool it is not: with two endpoints a plain draw of
  * two would take the busier one a quarter of the time, and of five that differ in what they can do, a tenth of the draws
  * has only the two worst to choose from. Of equals, the one with the lower recent rate for its weight;
- * so an idle pool is shared out by weight. Where that is equal too, chance.
+ * so an idle pool is shared out by weight. Where that is equal too, chance. One that starts slowly has no more than its
+ * weight's share, however cheap it is: nothing is as fast as an endpoint that has nothing to do yet.
  */
 import type { Random } from '../../clock.ts';
 import type { Candidate } from '../endpoint.ts';
@@ -26,6 +27,7 @@ export class Cheapest<Endpoint extends Candidate> {
   readonly #recent = new RecentPicks();
   readonly #alias = new AliasTable();
   #endpoints: readonly Endpoint[] = [];
+  #isAnyWarming = false;
 
   constructor(price: Price<Endpoint>, random: Random, tolerance: number) {
     this.#price = price;
@@ -39,6 +41,7 @@ export class Cheapest<Endpoint extends Candidate> {
 
   update(endpoints: readonly Endpoint[]): void {
     this.#endpoints = endpoints.filter((endpoint) => endpoint.weight > 0);
+    this.#isAnyWarming = this.#endpoints.some(({ isWarming }) => isWarming);
     this.#recent.update(this.#endpoints);
     if (this.#endpoints.length > FULL_SCAN_UP_TO) this.#alias.build(this.#endpoints.map((endpoint) => endpoint.weight));
   }
@@ -87,6 +90,11 @@ export class Cheapest<Endpoint extends Candidate> {
   }
 
   #better(index: number, cost: number, than: number, thanCost: number): boolean {
+    if (this.#isAnyWarming) {
+      const ahead = this.#recent.load(index) - this.#recent.load(than);
+      if (ahead > 0 && this.#endpoints[index]!.isWarming === true) return false;
+      if (ahead < 0 && this.#endpoints[than]!.isWarming === true) return true;
+    }
     const margin = Math.max(cost, thanCost) * this.#tolerance;
     if (Math.abs(cost - thanCost) > margin) return cost < thanCost;
     return this.#recent.load(index) < this.#recent.load(than);

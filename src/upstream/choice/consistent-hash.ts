@@ -5,12 +5,12 @@ import { Maglev } from './maglev.ts';
 import { WeightedRandom } from './weighted-random.ts';
 
 export class ConsistentHash<Endpoint extends Candidate> implements Balancer<Endpoint> {
-  readonly #key: HashKey;
+  readonly key: HashKey;
   readonly #maglev = new Maglev<Endpoint>();
   readonly #keyless: WeightedRandom<Endpoint>;
 
   constructor(source: string, context: BalancerContext) {
-    this.#key = compileHashKey(source);
+    this.key = compileHashKey(source);
     this.#keyless = new WeightedRandom(context.random);
   }
 
@@ -20,7 +20,7 @@ export class ConsistentHash<Endpoint extends Candidate> implements Balancer<Endp
   }
 
   pick(request: PickRequest): Endpoint | undefined {
-    const hash = this.#key(request);
+    const hash = this.key(request);
     return hash === undefined ? this.#keyless.pick() : this.#maglev.pick(hash);
   }
 }
