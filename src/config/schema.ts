@@ -7,6 +7,7 @@
  */
 import Type, { type StaticDecode, type TSchema } from 'typebox';
 import { Duration, Percent, Size } from './units.ts';
+import { ExplainSchema, RouteExplainSchema, type ExplainConfig, type RouteExplainConfig } from './explain-schema.ts';
 import { IdentitySchema, type IdentityConfig } from './identity-schema.ts';
 import { ListenerSchema, type ListenerConfig } from './listener-schema.ts';
 import type { SourceSettings } from './discover-schema.ts';
@@ -22,6 +23,7 @@ import { WebsocketSchema, type WebsocketConfig } from './websocket-schema.ts';
 export * from './cache-schema.ts';
 export * from './consumer-schema.ts';
 export type { DiscoverConfig } from './discover-schema.ts';
+export type { ExplainConfig } from './explain-schema.ts';
 export * from './identity-schema.ts';
 export * from './listener-schema.ts';
 export * from './pool-schema.ts';
@@ -148,6 +150,7 @@ export interface RouteConfig extends Partial<RouteConcerns> {
   timeout: TimeoutConfig;
   limits: RouteLimitsConfig;
   websocket: WebsocketConfig;
+  explain?: RouteExplainConfig;
 }
 
 /** What a route and `defaults` share: the core's keys and the plugins'. */
@@ -155,6 +158,7 @@ const routeSettings = (concerns: Record<string, TSchema>) => ({
   timeout: TimeoutSchema,
   limits: RouteLimitsSchema,
   websocket: WebsocketSchema,
+  explain: Type.Optional(RouteExplainSchema),
   ...Object.fromEntries(Object.entries(concerns).map(([key, schema]) => [key, Type.Optional(schema)])),
 });
 
@@ -226,6 +230,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       },
       'The access log.',
     ),
+    explain: ExplainSchema,
     metrics: settings(
       {
         maxRoutes: Type.Integer({
@@ -277,6 +282,7 @@ export interface GatewayConfig {
   admin: { host: string; port: number; token?: string };
   drain: { delay: number; timeout: number };
   accessLog: { enabled: boolean; sample: number; file?: string };
+  explain: ExplainConfig;
   metrics: { maxRoutes: number; maxEndpoints: number };
   shed: { loopDelay: number; heap: number; bodies: number };
   requestIdHeader: string;

@@ -170,6 +170,7 @@ export class Intake {
       throw new GatewayError('destination_not_found', `no route for ${method} ${exchange.authority}${exchange.path}`);
     }
     exchange.matched(match);
+    this.#host.context.decisions.begin(exchange);
     if (target.encodedSlash && !match.rule.allowsEncodedSlashes) throw encodedSlashError();
     const tooLarge = exchange.head.contentLength !== undefined && exchange.head.contentLength > match.rule.maxBodyBytes;
     if (tooLarge) throw bodyTooLarge({ bytes: match.rule.maxBodyBytes, name: 'limits.body' });

@@ -137,6 +137,18 @@ export class Pool {
     });
   }
 
+  /** Who may be picked now. */
+  get candidates(): readonly Endpoint[] {
+    if (this.#table.epoch !== this.#epoch) this.#refresh();
+    return this.#candidates;
+  }
+
+  /** Of one of the candidates, for decision records: its weight now, and what the balancer compares, if it does. */
+  placeOf(endpoint: Endpoint): { readonly weight: number; readonly cost: number | undefined } {
+    const weight = this.#balancer.weightOf?.(endpoint) ?? endpoint.weight;
+    return { weight, cost: this.#balancer.cost?.(endpoint) };
+  }
+
   /** Whether an endpoint that is not in `tried` could be picked now. */
   hasUntried(tried: readonly Endpoint[]): boolean {
     if (this.#table.epoch !== this.#epoch) this.#refresh();
