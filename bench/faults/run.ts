@@ -47,7 +47,8 @@ process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
 console.log(
   `- machine: ${cpus().length} × ${cpus()[0]?.model.trim()}, load ${fixed(loadavg()[0] ?? NaN)} at the start
 - pinning: ${canPin ? 'proxy on processor 0, client and endpoints on processor 1' : 'none'}
-- each run: ${WARM_UP_SECONDS} s in quiet, then ${seconds} s that count; ${rounds} rounds, of which the errors are added and the better times shown`,
+- each run: ${WARM_UP_SECONDS} s in quiet, then ${seconds} s that count
+- rounds: ${rounds} (errors are added; of times the better round is shown)`,
 );
 const found: Record<string, Record<string, Found | { failed: string }>> = {};
 for (const fault of chosen(FAULTS)) {
