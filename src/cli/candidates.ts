@@ -7,6 +7,8 @@ export interface LivePool {
   readonly name: string;
   /** Of the pool as a whole; absent: it has none. */
   readonly breaker?: LiveBreaker;
+  /** Absent: it takes whatever comes. */
+  readonly saturation?: LiveSaturation;
   readonly endpoints: readonly LiveEndpoint[];
 }
 
@@ -21,9 +23,18 @@ export interface LiveEndpoint {
   readonly reason: string;
   readonly since: string;
   readonly inFlight: number;
+  /** Absent: as many as come. */
+  readonly maxInFlight?: number;
   readonly averageMs: number;
   /** Absent: it has none. */
   readonly breaker?: LiveBreaker;
+}
+
+export interface LiveSaturation {
+  readonly inFlight: number;
+  /** Absent: its endpoints alone have limits. */
+  readonly limit?: number;
+  readonly waiting: number;
 }
 
 export interface LiveBreaker {
@@ -77,6 +88,8 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined): read
     if (live?.breaker !== undefined && live.breaker.state !== 'closed')
       return verdict(false, troubleOfPool(live.breaker));
     if (isChosen && weight === 0) return verdict(false, 'weight 0 takes no traffic');
+    if (isChosen && isFull(state))
+      return verdict(false, `at its limit: ${state!.inFlight} of ${state!.maxInFlight} in flight`);
     if (isChosen && trouble !== '') return verdict(true, `panic: too few are available to heed that it is ${trouble}`);
     if (isChosen && backup) return verdict(true, 'backup: too few others are available');
     if (isChosen)
@@ -97,6 +110,17 @@ function discoveredOf({ discover, endpoints }: PoolConfig, live: LivePool | unde
       ? []
       : [{ url, weight, backup, discoveredBy }],
   );
+}
+
+const isFull = (state: LiveEndpoint | undefined) => (state?.inFlight ?? 0) >= (state?.maxInFlight ?? Infinity);
+
+/** Why a request would have to wait, although endpoints are considered; undefined when it would not. */
+export function crowdOf(live: LivePool | undefined): string | undefined {
+  const { saturation } = live ?? {};
+  if (saturation === undefined) return undefined;
+  const { inFlight, limit = Infinity, waiting } = saturation;
+  if (waiting === 0 && inFlight < limit) return undefined;
+  return `${inFlight}${limit === Infinity ? '' : ` of ${limit}`} in flight, ${waiting} wait for a place`;
 }
 
 /** Its state without its breaker's. */

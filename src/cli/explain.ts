@@ -9,7 +9,7 @@ import { compileRewrite } from '../data/rewrite.ts';
 import { describeSource } from '../discovery/source.ts';
 import { GatewayError } from '../errors.ts';
 import { adminOf, type AdminOptions } from './admin-client.ts';
-import { candidatesOf, type LivePool } from './candidates.ts';
+import { candidatesOf, crowdOf, type LivePool } from './candidates.ts';
 import { loadConfig } from './configuration.ts';
 import { matchData, describeAction, destinationsOf, type Destination, type RouteMatch } from './describe.ts';
 import { renderExplanation } from './explain-text.ts';
@@ -54,6 +54,8 @@ export interface ExplainedDestination extends Pick<Destination, 'pool' | 'weight
   readonly balance: string;
   /** Where further endpoints are found, which only a running gateway knows. */
   readonly discovery?: string;
+  /** Why it would have to wait; absent when it would not, as far as is known. */
+  readonly crowd?: string;
   readonly endpoints: ReturnType<typeof candidatesOf>;
 }
 
@@ -122,16 +124,16 @@ function explainDestination(
   // The loader has checked that it exists.
   const poolConfig = config.pools.find(({ name }) => name === pool)!;
   const { balance, discover } = poolConfig;
+  const livePool = live && (live.find(({ name }) => name === pool) ?? { name: pool, endpoints: [] });
+  const crowd = crowdOf(livePool);
   return {
     pool,
     ...(weight === undefined ? {} : { weight }),
     sends: sent(rewrite, match, question),
     balance: typeof balance === 'string' ? balance : `hash of ${balance.hash}`,
     ...(discover && { discovery: describeSource(discover) }),
-    endpoints: candidatesOf(
-      poolConfig,
-      live && (live.find(({ name }) => name === pool) ?? { name: pool, endpoints: [] }),
-    ),
+    ...(crowd !== undefined && { crowd }),
+    endpoints: candidatesOf(poolConfig, livePool),
   };
 }
 

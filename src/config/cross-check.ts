@@ -1,5 +1,6 @@
 /** What files can only get wrong together: names that two of them take or none has, routes that stand in each other's way. */
 import type { AnyPlugin, ConfigFault } from '../extension.ts';
+import { checkPatience } from './check-saturation.ts';
 import { child, pointer, type Document } from './document.ts';
 import type { Placed, RouteFile } from './interpret.ts';
 import { didYouMean } from './nearest.ts';
@@ -19,6 +20,7 @@ export function crossCheck(
     ...duplicatePools(pools),
     ...duplicateRoutes(routes),
     ...routes.flatMap((route) => checkDestination(route, known, plugins)),
+    ...checkPatience(routes, pools),
     ...equalRoutes(routes),
     ...shadowedRoutes(routes),
     ...unusedPools(pools, routes, plugins),

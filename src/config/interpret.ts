@@ -100,7 +100,7 @@ export function interpretRoutes(
 
   const placedPools = Object.entries(pools).map(([name, pool]): Placed<PoolConfig> => {
     const at = child('/pools', name);
-    const written = complete(schemas.pool, withEndpointObjects(pool)) as WrittenPool;
+    const written = complete(schemas.pool, withObjects(pool)) as WrittenPool;
     const config = poolFrom(name, document.source(at), written, language.sources);
     problems.push(...checkPool(config, document, at, dir));
     problems.push(...checkDiscovery(config, document, at, dir, language.sources));
@@ -143,9 +143,12 @@ function inherited(defaults: unknown, route: Record<string, unknown>, plugins: r
 
 type WrittenPool = Omit<PoolConfig, 'endpoints'> & { endpoints?: PoolConfig['endpoints'] };
 
-/** `- http://…` is short for `- { url: http://… }`. */
-function withEndpointObjects(pool: unknown): unknown {
-  const { endpoints, ...rest } = pool as { endpoints?: readonly unknown[] };
+/** `- http://…` is short for `- { url: http://… }`, `maxInFlight: 1000` for `maxInFlight: { max: 1000 }`. */
+function withObjects(pool: unknown): unknown {
+  const { endpoints, maxInFlight, ...others } = pool as { endpoints?: readonly unknown[]; maxInFlight?: unknown };
+  const isLimited = maxInFlight !== undefined || endpoints?.some((one) => isObject(one) && 'maxInFlight' in one);
+  const limit = typeof maxInFlight === 'number' ? { max: maxInFlight } : (maxInFlight ?? {});
+  const rest = isLimited === true ? { ...others, maxInFlight: limit } : others;
   if (endpoints === undefined) return rest;
   return {
     ...rest,

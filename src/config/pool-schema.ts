@@ -8,6 +8,7 @@ import {
   type PassiveHealthConfig,
   type StatusesConfig,
 } from './passive-schema.ts';
+import { InFlight, MaxInFlightSchema, type MaxInFlightConfig } from './saturation-schema.ts';
 import { object, Port, settings, Text, TextPattern } from './shapes.ts';
 import { Duration, Percent, Size, StatusRange } from './units.ts';
 
@@ -25,6 +26,9 @@ const EndpointObject = object({
     description: 'Its share against the others; 0 takes no traffic.',
   }),
   backup: Type.Boolean({ default: false, description: 'Takes traffic only when no other endpoint can.' }),
+  maxInFlight: Type.Optional(
+    InFlight('Requests that it may have at once, over all threads; at that it is passed over.'),
+  ),
 });
 
 export const EndpointSchema = Type.Union([EndpointObject.properties.url, EndpointObject], {
@@ -206,6 +210,7 @@ export const poolSchema = (balancers: readonly string[], sources: readonly Sourc
     }),
     health: HealthSchema,
     breaker: Type.Optional(BreakerSchema),
+    maxInFlight: Type.Optional(MaxInFlightSchema),
     http2: Type.Boolean({
       default: false,
       description:
@@ -234,6 +239,7 @@ export interface EndpointConfig {
   url: string;
   weight: number;
   backup: boolean;
+  maxInFlight?: number;
   /** What told of it: `dns orders.internal`. Absent: the pool's own file. */
   discoveredBy?: string;
 }
@@ -247,6 +253,8 @@ export interface PoolConfig {
   balance: BalanceConfig;
   health: HealthConfig;
   breaker?: BreakerConfig;
+  /** Also there when an endpoint alone has a limit. */
+  maxInFlight?: MaxInFlightConfig;
   http2: boolean;
   connections: ConnectionsConfig;
   limits: PoolLimitsConfig;

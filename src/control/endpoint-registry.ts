@@ -52,7 +52,7 @@ export class EndpointRegistry {
   readonly #entries = new Map<number, Entry>();
   /** Of the serving configuration. */
   #pools: ReadonlyMap<string, readonly RegisteredEndpoint[]> = new Map();
-  /** Of the serving configuration: pools with a breaker of their own, by row. */
+  /** Of the serving configuration: pools with a row of their own, by row. */
   #poolsByRow: ReadonlyMap<number, string> = new Map();
   readonly #listeners: ((change: EndpointChange) => void)[] = [];
   readonly #reset: (row: number) => void;
@@ -65,13 +65,13 @@ export class EndpointRegistry {
     this.#rows = new RowAllocator(table.capacity, clock);
   }
 
-  /** Gives rows to all endpoints of a generation, and to pools with a breaker of their own, all or none. @throws RegistryFull */
+  /** Gives rows to all endpoints of a generation, and to pools with a breaker of their own or a limit, all or none. @throws RegistryFull */
   hold(generation: number, config: Config): ReadonlyMap<string, number> {
     const wanted = identities(config);
-    const broken = config.pools.filter(hasOwnBreaker).map(poolKey);
-    this.#refuseTooMany([...wanted.keys(), ...broken]);
+    const pools = config.pools.filter(hasOwnRow).map(poolKey);
+    this.#refuseTooMany([...wanted.keys(), ...pools]);
     const rows = new Map<string, number>();
-    for (const key of broken) {
+    for (const key of pools) {
       const { row, isNew } = this.#rows.hold(generation, key)!;
       rows.set(key, row);
       if (isNew) this.#table.reset(row);
@@ -109,7 +109,7 @@ export class EndpointRegistry {
       pools.get(pool.name)!.push(entry);
     }
     this.#pools = pools;
-    this.#poolsByRow = new Map(config.pools.filter(hasOwnBreaker).map((pool) => [rows.get(poolKey(pool))!, pool.name]));
+    this.#poolsByRow = new Map(config.pools.filter(hasOwnRow).map((pool) => [rows.get(poolKey(pool))!, pool.name]));
   }
 
   /** No thread serves from the generation any more. */
@@ -122,12 +122,12 @@ export class EndpointRegistry {
     return this.#entries.get(row);
   }
 
-  /** The pool whose own breaker has the row; undefined when none has. */
+  /** The pool whose own row it is; undefined when none has it. */
   poolAt(row: number): string | undefined {
     return this.#poolsByRow.get(row);
   }
 
-  /** Where the pool's own breaker lies; undefined when it has none. */
+  /** Where the breaker of the pool as a whole and its limit lie; undefined when it has neither. */
   rowOfPool(pool: string): number | undefined {
     for (const [row, name] of this.#poolsByRow) if (name === pool) return row;
     return undefined;
@@ -198,6 +198,6 @@ function identities(config: Config): Map<string, { pool: PoolConfig; endpoint: E
   return found;
 }
 
-function hasOwnBreaker({ breaker }: PoolConfig): boolean {
-  return breaker !== undefined && hasBreaker(breaker, 'pool');
+function hasOwnRow({ breaker, maxInFlight }: PoolConfig): boolean {
+  return maxInFlight !== undefined || (breaker !== undefined && hasBreaker(breaker, 'pool'));
 }

@@ -2,10 +2,11 @@
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { ENDPOINT } from '../memory/endpoint-table.ts';
 import type { PoolConfig } from '../config/schema.ts';
+import { hasBreaker } from '../upstream/breaker.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
-import type { EndpointStatus, EndpointView, PoolView } from './view.ts';
+import type { EndpointStatus, EndpointView, PoolView, SaturationView } from './view.ts';
 
 const STATUSES = Object.entries(ENDPOINT) as [EndpointStatus, number][];
 
@@ -26,7 +27,8 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
     panics: parts.health.panic.count(pool.name),
     available: endpoints.filter(isAvailable).length,
     ...(discovery && { discovery }),
-    breaker: parts.health.breakers.ofPool(pool.name),
+    breaker: pool.breaker && hasBreaker(pool.breaker, 'pool') ? parts.health.breakers.ofPool(pool.name) : undefined,
+    saturation: viewSaturation(pool, parts),
     endpoints,
   };
 }
@@ -34,6 +36,19 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
 /** Whether the balancer may choose it. */
 export function isAvailable({ status, breaker }: Pick<EndpointView, 'status' | 'breaker'>): boolean {
   return status.length === 0 && (breaker === undefined || breaker.state === 'closed');
+}
+
+function viewSaturation({ name, maxInFlight }: PoolConfig, parts: PoolViewParts): SaturationView | undefined {
+  const row = maxInFlight && parts.registry.rowOfPool(name);
+  if (row === undefined) return undefined;
+  const { limit, baseMs, ...sums } = parts.table.places.sums(row);
+  const adaptive = maxInFlight?.adaptive;
+  return {
+    inFlight: parts.table.inFlight(row),
+    limit: adaptive === undefined ? maxInFlight?.max : Math.floor(limit) || adaptive.min,
+    ...(adaptive && { unhurriedMs: baseMs }),
+    ...sums,
+  };
 }
 
 function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewParts): EndpointView {
@@ -50,6 +65,7 @@ function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewP
     reason: last?.reason ?? '',
     since: last?.since ?? knownSince,
     inFlight: table.inFlight(row),
+    maxInFlight: config.maxInFlight ?? endpoint.pool.maxInFlight?.perEndpoint,
     averageMs: table.averageMs(row),
     failures: table.failures(row),
     ejections: health.passive.ejections(endpoint),

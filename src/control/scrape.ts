@@ -12,6 +12,8 @@ import { isAvailable } from './pool-view.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
 import { breakers } from './scrape-breakers.ts';
 import { discovery } from './scrape-discovery.ts';
+import { overload, ownProcess } from './scrape-process.ts';
+import { saturation } from './scrape-saturation.ts';
 import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
 
@@ -67,6 +69,7 @@ export function createScrape(view: ScrapeView): Scrape {
   traffic(page, now);
   upstreams(page, now);
   breakers(page, now);
+  saturation(page, now);
   discovery(page, view);
   concerns(page, view);
   cache(page, view);
@@ -74,6 +77,7 @@ export function createScrape(view: ScrapeView): Scrape {
   configuration(page, view);
   trust(page, view);
   threads(page, now);
+  overload(page, now);
   store(page, view, now);
   ownProcess(page, view);
   return {
@@ -383,18 +387,4 @@ function store(page: MetricsPage, view: ScrapeView, now: () => Moment): void {
       }
     },
   );
-}
-
-/** The names that every Prometheus client uses for these. */
-function ownProcess(page: MetricsPage, view: ScrapeView): void {
-  page.counter('process_cpu_seconds_total', 'User and system CPU time of all threads.', [], (add) => {
-    const { user, system } = process.cpuUsage();
-    add({}, (user + system) / 1e6);
-  });
-  page.gauge('process_resident_memory_bytes', 'Resident memory of all threads.', [], (add) => {
-    add({}, process.memoryUsage.rss());
-  });
-  page.gauge('process_start_time_seconds', 'When the process started.', [], (add) => {
-    add({}, view.startedAt / 1000);
-  });
 }

@@ -45,6 +45,7 @@ export class AccessLog {
       endpoint: upstream?.endpoint?.url,
       attempts: upstream?.endpoint === undefined ? 0 : exchange.retries + 1,
       durationMs: rounded(durationMs),
+      queuedMs: upstream?.queuedMs === undefined ? undefined : rounded(upstream.queuedMs),
       cache: exchange.cache === '' ? undefined : exchange.cache,
       upstreamMs: exchange.upstreamMs === 0 ? undefined : rounded(exchange.upstreamMs),
       bytesIn: exchange.bytesIn,

@@ -15,6 +15,7 @@ import { ConnectionTable } from '../memory/connection-table.ts';
 import { CounterTable } from '../memory/counter-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { ERROR_TYPES, MetricTable } from '../memory/metric-table.ts';
+import { PRIORITIES } from '../priority.ts';
 import { TimerWheel } from '../timer-wheel.ts';
 import { scanBalancers } from '../upstream/balance.ts';
 import type { BalancerDefinition } from '../upstream/endpoint.ts';
@@ -127,7 +128,8 @@ class DataPlane implements ListenerHost {
     };
     this.#store = new EndpointStore({ threads, clock, wheel, metrics });
     this.noRoute = noRouteRule();
-    this.overload = new Overload(clock, metrics, () => Atomics.add(this.#heartbeats, thread, 1));
+    const onLook = () => Atomics.add(this.#heartbeats, thread, 1);
+    this.overload = new Overload({ clock, random, metrics, log, onLook });
     line.onMessage((message) => void this.#receive(message));
   }
 
@@ -279,6 +281,7 @@ function noRouteRule(): Rule {
     idleMs: 60_000,
     streamIdleMs: 60_000,
     websocket: false,
+    priority: PRIORITIES.indexOf('normal'),
     hooks: [],
     endings: [],
     edits: [],

@@ -38,6 +38,8 @@ export interface UpstreamRequest {
   endpoint: Endpoint | undefined;
   /** Endpoints that this exchange has tried, the latest last; undefined before the second try. */
   tried: Endpoint[] | undefined;
+  /** How long it has waited for a place in its pool, over all tries. */
+  queuedMs?: number;
   /**
    * The protocol that the client wants to go on with. `onHead` may then bring a 101, and `onEnd` comes when the tunnel is
    * closed. A layer that answers by itself or sends copies leaves such a request alone.

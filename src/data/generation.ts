@@ -15,6 +15,7 @@ import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
+import { Gate } from '../upstream/saturation/gate.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
 import type { Inspector } from './inspected/inspector.ts';
@@ -165,7 +166,10 @@ function buildPools(
       const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
       const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
       const budget = new RetryBudget(clock);
-      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker })];
+      return [
+        config.name,
+        new Pool({ config, endpoints, balancer, table, budget, random, breaker, gate: gateOf(config, plan, context) }),
+      ];
     }),
   );
 }
@@ -178,6 +182,18 @@ function breakerOf(
 ): Breaker | undefined {
   if (config === undefined || row === undefined || !hasBreaker(config, whose)) return undefined;
   return new Breaker({ config, row, thread, table, clock, random, onMoved });
+}
+
+function gateOf(
+  pool: PoolConfig,
+  { endpointRows }: GenerationPlan,
+  { thread, threads, table, clock, wheel }: DataContext,
+): Gate | undefined {
+  const { name, maxInFlight: config } = pool;
+  if (config === undefined) return undefined;
+  const row = endpointRows.get(poolKey(pool))!;
+  const { endpoints } = pool;
+  return new Gate({ name, endpoints, config, row, thread, threads, table, clock, wheel, soon: process.nextTick });
 }
 
 /**

@@ -2,9 +2,10 @@
  * One row per endpoint in memory that every thread sees: whether it may be used and why not, how many requests it has,
  * how fast it answers. The control plane alone writes `status`; data threads count. Rows are given out by the control
  * plane by identity, so that an endpoint keeps its row, and with it its state, through reloads. A pool with a breaker of
- * its own has a row too.
+ * its own, or a limit, has a row too.
  */
 import { BreakerTable } from './breaker-table.ts';
+import { PlaceTable } from './place-table.ts';
 import { SampleTable } from './sample-table.ts';
 
 /** Why an endpoint takes no traffic: bits of its status. Zero is available. */
@@ -44,6 +45,7 @@ export class EndpointTable {
   readonly buffers: EndpointTableBuffers;
   readonly breakers: BreakerTable;
   readonly samples: SampleTable;
+  readonly places: PlaceTable;
   /** [0] the epoch: moves whenever any status moves. */
   readonly #header: Int32Array;
   readonly #ints: Int32Array;
@@ -55,7 +57,8 @@ export class EndpointTable {
   /** Pages that no row touches cost no memory, so the capacity can be generous. */
   static allocate(threads: number, capacity = 65_536): EndpointTable {
     const own = HEADER_BYTES + ownBytes(capacity, threads);
-    const bytes = own + BreakerTable.bytes(capacity, threads) + SampleTable.bytes(capacity, threads);
+    const parts = [BreakerTable, SampleTable, PlaceTable].map((table) => eights(table.bytes(capacity, threads)));
+    const bytes = parts.reduce((sum, part) => sum + part, own);
     return new EndpointTable({ capacity, threads, shared: new SharedArrayBuffer(bytes) });
   }
 
@@ -71,8 +74,10 @@ export class EndpointTable {
     this.#byThread = new Int32Array(shared, intsAt + this.#ints.byteLength, capacity * threads);
     const breakersAt = HEADER_BYTES + ownBytes(capacity, threads);
     this.breakers = new BreakerTable(shared, breakersAt, capacity, threads);
-    const samplesAt = breakersAt + BreakerTable.bytes(capacity, threads);
+    const samplesAt = breakersAt + eights(BreakerTable.bytes(capacity, threads));
     this.samples = new SampleTable(shared, samplesAt, capacity, threads);
+    const placesAt = samplesAt + eights(SampleTable.bytes(capacity, threads));
+    this.places = new PlaceTable(shared, placesAt, capacity, threads);
   }
 
   /** Moves whenever any status or breaker does: a pool compares it before each pick and sorts anew only when it moved. */
@@ -105,6 +110,7 @@ export class EndpointTable {
     this.#byThread.fill(0, row * this.#threads, (row + 1) * this.#threads);
     this.breakers.reset(row);
     this.samples.reset(row);
+    this.places.reset(row);
     Atomics.add(this.#header, 0, 1);
   }
 
@@ -113,6 +119,19 @@ export class EndpointTable {
   begin(row: number, thread: number): void {
     Atomics.add(this.#ints, row * INT_COLUMNS + IN_FLIGHT, 1);
     this.#byThread[row * this.#threads + thread]! += 1;
+  }
+
+  /** The same, when fewer than `most` are. @returns whether it did. */
+  tryBegin(row: number, thread: number, most: number): boolean {
+    const cell = row * INT_COLUMNS + IN_FLIGHT;
+    for (;;) {
+      // Not added first and taken back: another thread would see no place where there is one.
+      const now = Atomics.load(this.#ints, cell);
+      if (now >= most) return false;
+      if (Atomics.compareExchange(this.#ints, cell, now, now + 1) !== now) continue;
+      this.#byThread[row * this.#threads + thread]! += 1;
+      return true;
+    }
   }
 
   end(row: number, thread: number): void {
@@ -133,6 +152,7 @@ export class EndpointTable {
   /** Takes back what a thread that died had in flight. */
   forgetThread(thread: number): void {
     this.breakers.forgetThread(thread);
+    this.places.forgetThread(thread);
     for (let row = 0; row < this.capacity; row++) {
       const cell = row * this.#threads + thread;
       const left = this.#byThread[cell]!;
@@ -198,5 +218,9 @@ export class EndpointTable {
 
 /** A multiple of eight, whatever the number of threads: what lies behind it is aligned. */
 function ownBytes(capacity: number, threads: number): number {
-  return Math.ceil((capacity * (FLOAT_COLUMNS * 8 + (INT_COLUMNS + threads) * 4)) / 8) * 8;
+  return eights(capacity * (FLOAT_COLUMNS * 8 + (INT_COLUMNS + threads) * 4));
+}
+
+function eights(bytes: number): number {
+  return Math.ceil(bytes / 8) * 8;
 }

@@ -15,6 +15,7 @@ import { REFUSED, type Breaker, type Outcome } from './breaker.ts';
 import type { Call, Carrier, Switched } from './call.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
+import { FULL, type Gate } from './saturation/gate.ts';
 
 /** What every try of a thread shares. */
 export interface UpstreamContext {
@@ -31,26 +32,43 @@ export interface UpstreamContext {
 }
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
+  const start = (request: UpstreamRequest, handler: ResponseHandler) => startAttempt(context, request, handler);
   return (request, handler) => {
-    const { pool } = request;
+    const { gate } = request.pool;
     request.endpoint = undefined;
-    const poolTicket = ticketOf(pool.breaker);
-    if (poolTicket === REFUSED) return handler.onError(pool.broken);
-    for (;;) {
-      const endpoint = pool.pick(request.exchange, request.tried);
-      if (endpoint === undefined) {
-        pool.breaker?.record(poolTicket, 'cancelled', 0);
-        return handler.onError(pool.unavailable);
-      }
-      const ticket = ticketOf(endpoint.breaker);
-      if (ticket !== REFUSED) {
-        request.endpoint = endpoint;
-        return new Attempt(context, request, handler, endpoint, ticket, poolTicket).start();
-      }
-      // Another thread has moved the breaker, or had its last place, since this one looked.
-      pool.lookAgain();
-    }
+    if (gate === undefined) start(request, handler);
+    else gate.enter(request, handler, start);
   };
+}
+
+/** @returns false: all endpoints have as much as they take, and nothing has happened. */
+function startAttempt(context: UpstreamContext, request: UpstreamRequest, handler: ResponseHandler): boolean {
+  const { pool } = request;
+  const { gate } = pool;
+  const poolTicket = ticketOf(pool.breaker);
+  if (poolTicket === REFUSED) return refuse(gate, handler, pool.broken);
+  for (;;) {
+    const endpoint = gate === undefined ? pool.pick(request.exchange, request.tried) : gate.pick(request);
+    if (endpoint === undefined || endpoint === FULL) {
+      pool.breaker?.record(poolTicket, 'cancelled', 0);
+      return endpoint === undefined && refuse(gate, handler, pool.unavailable);
+    }
+    const ticket = ticketOf(endpoint.breaker);
+    if (ticket !== REFUSED) {
+      request.endpoint = endpoint;
+      new Attempt(context, request, handler, endpoint, ticket, poolTicket).start();
+      return true;
+    }
+    gate?.giveBack(endpoint);
+    // Another thread has moved the breaker, or had its last place, since this one looked.
+    pool.lookAgain();
+  }
+}
+
+function refuse(gate: Gate | undefined, handler: ResponseHandler, error: GatewayError): true {
+  gate?.leave();
+  handler.onError(error);
+  return true;
 }
 
 /** Where there is no breaker, any number is a ticket. */
@@ -97,7 +115,8 @@ class Attempt extends Deadline implements Call, Control {
   start(): void {
     const { clock, table, thread } = this.#context;
     this.#startedAt = clock.now();
-    table.begin(this.#endpoint.row, thread);
+    // A gate has taken its place already.
+    if (this.request.pool.gate === undefined) table.begin(this.#endpoint.row, thread);
     if (!this.#isStreamed) this.#setDeadline();
     this.#handler.onStart(this);
     // The handler may have given up at once: its client is gone.
@@ -213,6 +232,7 @@ class Attempt extends Deadline implements Call, Control {
     wheel.clear(this);
     table.end(this.#endpoint.row, thread);
     if (!this.#judged) this.#judge(error);
+    this.request.pool.gate?.leave();
   }
 
   #judge(error: GatewayError | undefined): void {
@@ -234,6 +254,7 @@ class Attempt extends Deadline implements Call, Control {
     if (!this.#recorded) this.#record(verdict, durationMs);
     if (verdict === VERDICT.ignored) return;
     latency.record(row, durationMs, verdict === VERDICT.failed);
+    if (verdict === VERDICT.ok || error?.type === 'http_response_timeout') pool.gate?.record(durationMs);
     if (verdict === VERDICT.failed) this.#blame(error);
     else this.#clear();
   }

@@ -12,12 +12,15 @@ import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
 import type { RetryBudget } from './retry-budget.ts';
+import type { Gate } from './saturation/gate.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
 
 export interface Endpoint extends Candidate {
   readonly backup: boolean;
   readonly connections: EndpointConnections;
   readonly breaker: Breaker | undefined;
+  /** Its own limit; undefined: that of the pool. */
+  readonly maxInFlight?: number;
 }
 
 export interface PoolParts {
@@ -29,6 +32,7 @@ export interface PoolParts {
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
+  readonly gate?: Gate | undefined;
 }
 
 export class Pool {
@@ -39,6 +43,8 @@ export class Pool {
   readonly compares: boolean;
   readonly budget: RetryBudget;
   readonly breaker: Breaker | undefined;
+  /** Undefined: it takes whatever comes. */
+  readonly gate: Gate | undefined;
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
   readonly #retryAfterSeconds: number;
@@ -51,7 +57,7 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, random, breaker }: PoolParts) {
+  constructor({ config, endpoints, balancer, table, budget, random, breaker, gate }: PoolParts) {
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -59,6 +65,7 @@ export class Pool {
     this.#verdicts = verdictsOf(config.health.statuses);
     this.budget = budget;
     this.breaker = breaker;
+    this.gate = gate;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#balancer = balancer;
     this.#table = table;
@@ -84,6 +91,11 @@ export class Pool {
     const chosen = this.#balancer.pick(request);
     if (chosen === undefined || tried === undefined || !tried.includes(chosen)) return chosen;
     return this.#untried(tried) ?? chosen;
+  }
+
+  /** Those that the latest pick chose from. */
+  get candidates(): readonly Endpoint[] {
+    return this.#candidates;
   }
 
   /** A breaker has refused what was picked: the next pick looks at all of them again. */

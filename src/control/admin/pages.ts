@@ -1,6 +1,6 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
 import { VERSION } from '../../version.ts';
-import type { AdminView, BreakerView, DiscoveryView, EndpointView, PoolView } from '../view.ts';
+import type { AdminView, BreakerView, DiscoveryView, EndpointView, PoolView, SaturationView } from '../view.ts';
 
 export function statusPage(view: AdminView): object {
   return {
@@ -31,7 +31,18 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({ name, balance, panic, panics, available, discovery, breaker, endpoints }: PoolView): object {
+function poolOf({
+  name,
+  balance,
+  panic,
+  panics,
+  available,
+  discovery,
+  breaker,
+  saturation,
+  ...rest
+}: PoolView): object {
+  const { endpoints } = rest;
   return {
     name,
     balance,
@@ -41,7 +52,17 @@ function poolOf({ name, balance, panic, panics, available, discovery, breaker, e
     panics,
     ...(discovery && { discovery: discoveryOf(discovery) }),
     ...(breaker && { breaker: breakerOf(breaker) }),
+    ...(saturation && { saturation: saturationOf(saturation) }),
     endpoints: endpoints.map(endpointOf),
+  };
+}
+
+function saturationOf({ waitedMs, unhurriedMs, ...sums }: SaturationView): object {
+  const rounded = (ms: number) => Math.round(ms * 100) / 100;
+  return {
+    ...sums,
+    waitedMs: rounded(waitedMs),
+    ...(unhurriedMs !== undefined && { unhurriedMs: rounded(unhurriedMs) }),
   };
 }
 
@@ -50,13 +71,14 @@ function discoveryOf({ source, endpoints, failure, failures, ageMs }: DiscoveryV
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
-  const { weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, history } = rest;
+  const { maxInFlight, weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, history } = rest;
   return {
     url,
     state: stateOf(status, breaker),
     reason,
     since: time(since),
     inFlight,
+    maxInFlight,
     averageMs: Math.round(averageMs * 100) / 100,
     weight,
     backup,
