@@ -6,6 +6,7 @@
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Http2Config, ListenerLimitsConfig } from '../../config/schema.ts';
 import { Deadline } from '../../timer-wheel.ts';
+import { keepStreamsYoung } from '../../young-streams.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import { connectionAge } from '../connection-lifetime.ts';
 import type { DataContext } from '../context.ts';
@@ -54,6 +55,7 @@ export class Http2Connection extends Deadline {
     this.#quietSince = now;
     this.#window = { since: now, requests: 0, resets: 0 };
     this.#oldAt = now + connectionAge(limits, context.random);
+    keepStreamsYoung(session);
     session.setLocalWindowSize(connectionWindow);
     session.on('error', ignore);
     session.once('remoteSettings', () => {

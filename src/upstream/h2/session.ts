@@ -6,6 +6,7 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import tls from 'node:tls';
 import { Deadline } from '../../timer-wheel.ts';
+import { keepStreamsYoung } from '../../young-streams.ts';
 import type { GatewayError } from '../../errors.ts';
 import type { Call, ResponseLimits } from '../call.ts';
 import { connectFault, connectTimeout, notHttp2, refusedAlpn } from '../faults.ts';
@@ -61,6 +62,7 @@ export class Session extends Deadline {
     this.#owner = owner;
     this.#socket = owner.tls === undefined ? this.#connectTcp() : this.#connectTls(owner.tls);
     this.#http2 = http2.connect(owner.url, this.#options(this.#socket));
+    keepStreamsYoung(this.#http2);
     this.#http2.on('remoteSettings', this.#onSettings);
     this.#http2.on('goaway', this.#onGoaway);
     this.#http2.on('error', this.#onError);
