@@ -49,6 +49,10 @@ import {
   shape,
   sockets,
   streams,
+  overloaded,
+  overSaturated,
+  saturated,
+  shedding,
   throws,
   tls,
   tokens,
@@ -365,4 +369,15 @@ export const FAULTS: readonly Row[] = [
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
+  held(
+    'C21',
+    'more than can be done is asked, of the gateway or of a service',
+    overloaded('refuses the lowest priority first and the highest last'),
+    shedding('refuses nobody for one long stall', 'goes on for as long as it is not clearly over'),
+    overSaturated('does 90 percent of what it can with a limit %s', 'are served alike, whatever each of them asks for'),
+    saturated(
+      'always has work, and all that it does is still waited for',
+      'has a place for another as soon as one who waits',
+    ),
+  ),
 ];

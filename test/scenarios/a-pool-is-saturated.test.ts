@@ -104,6 +104,7 @@ async function pool(name: string): Promise<PoolPage> {
   return pools.find((page) => page.name === name)!;
 }
 
+const displaced = () => metric(gateway, 'aya_pool_refused_total', '{pool="orders",reason="displaced"}');
 const waiting = async (name = 'orders') => (await pool(name)).saturation.waiting;
 const get = (path: string, signal?: AbortSignal) => fetch(gateway.url + path, signal && { signal });
 
@@ -163,15 +164,15 @@ describe('a pool with a limit', () => {
     expect((await pool('orders')).saturation.inFlight).toBe(0);
   });
 
-  it('serves the higher priority first, and has the lower one make room', async () => {
+  it('has room for those of a higher priority in a queue that is full of lower ones', async () => {
     one.holds = true;
     begin('/orders', 4);
     await until(() => one.held.length === 4, 'all places are taken');
-    // In either thread there is room for five at least.
     const low = begin('/batch', 10);
     await until(async () => (await waiting()) === 10, 'those of low priority wait');
-    const high = begin('/urgent', 10);
-    await until(() => low.some(({ status }) => status() === 503), 'one of them makes room');
+    // Its half of the queue is each thread's own, whatever the other has.
+    const high = begin('/urgent', 5);
+    await until(async () => (await waiting()) + (await displaced()) >= 15, 'those of high priority have come');
     one.release();
     await until(() => [...low, ...high].every(({ status }) => status() > 0), 'all are answered');
     expect(high.filter(({ status }) => status() !== 200)).toEqual([]);
@@ -250,4 +251,39 @@ describe('a service of which several times its capacity is asked', () => {
     expect(gone).toBe(0);
     expect(refused).toBeGreaterThan(0);
   });
+});
+
+it('has the places of a thread that dies, and whoever waits in another is served', async () => {
+  const bench = new Bench();
+  const upstream = await startUpstream('three', bench.answer);
+  const fragile = await gatewayFixture({
+    crashes: true,
+    gateway: { threads: 2 },
+    files: {
+      'orders.yaml': {
+        pools: { orders: { endpoints: [upstream.url], maxInFlight: { max: 4, queue } } },
+        routes: [{ name: 'orders', pool: 'orders', retry: false }],
+      },
+    },
+  });
+  bench.holds = true;
+  const statuses: number[] = [];
+  const begun = Array.from({ length: 9 }, () => {
+    const asked = ask(fragile.url, { agent: false }, (response) => {
+      statuses.push(response.statusCode!);
+      response.resume();
+    });
+    asked.on('error', () => statuses.push(-1)).end();
+    return asked;
+  });
+  await until(() => bench.held.length === 4, 'all places are taken');
+  await fragile.threads[0]!.terminate();
+  await until(() => fragile.logs.some(({ event }) => event === 'thread_restarted'), 'the new thread');
+  bench.release();
+  await until(() => statuses.length === begun.length, 'all have ended');
+  expect(statuses.filter((status) => status !== 200 && status !== -1)).toEqual([]);
+  const after = await Promise.all(Array.from({ length: 12 }, async () => (await fetch(fragile.url)).status));
+  expect(new Set(after)).toEqual(new Set([200]));
+  const { body } = await fragile.admin('/pools');
+  expect(JSON.parse(body)).toMatchObject({ pools: [{ saturation: { inFlight: 0, waiting: 0 } }] });
 });

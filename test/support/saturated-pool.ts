@@ -47,7 +47,10 @@ export interface SaturatedOptions {
 export interface Asked {
   readonly consumer?: string;
   readonly address?: string;
+  /** Of its route. */
   readonly priority?: Priority;
+  /** Of its consumer. */
+  readonly ownPriority?: Priority;
   /** When its client leaves. Default: never. */
   readonly patienceMs?: number;
   /** Of the exchange. */
@@ -177,6 +180,7 @@ export class SaturatedPool {
       consumer,
       clientAddress: asked.address ?? '192.0.2.1',
       rule: { priority: PRIORITIES.indexOf(priority) },
+      principal: asked.ownPriority && { consumer: { priority: asked.ownPriority } },
       retries: 0,
       upstreamMs: 0,
       remainingMs: () => endsAt - clock.now(),

@@ -128,6 +128,16 @@ describe('who waits', () => {
     expect(servedInOrder(pool)).toEqual(['first', 'high', 'normal', 'low']);
   });
 
+  it('has the priority of its consumer, where that has one', () => {
+    const pool = limited({ max: 1, queue: { ...QUEUE, target: 1_000 } });
+    pool.ask({ consumer: 'first' });
+    pool.ask({ consumer: 'demoted', priority: 'high', ownPriority: 'low' });
+    pool.ask({ consumer: 'plain' });
+    pool.ask({ consumer: 'promoted', priority: 'low', ownPriority: 'high' });
+    pool.clock.advance(800);
+    expect(servedInOrder(pool)).toEqual(['first', 'promoted', 'plain', 'demoted']);
+  });
+
   it('is refused early when the queue has stood for an interval, and the newest is served', () => {
     const pool = limited({ max: 1 }, { endpoints: [{ serviceMs: 150 }] });
     const old = times(5, () => pool.ask({ consumer: 'a' })) as ReturnType<SaturatedPool['ask']>[];
