@@ -19,6 +19,7 @@ import type { Phase } from './data/phases.ts';
 import type { Limits } from './limits/limiter.ts';
 import type { Counter, CounterSpec } from './memory/counter-table.ts';
 import type { Pool } from './upstream/pool.ts';
+import { STICKY_COUNTER } from './upstream/sticky/sessions.ts';
 
 /** What a plugin may use while it compiles one route. */
 export interface PluginContext {
@@ -122,9 +123,10 @@ export function definePlugin<Options, Made extends Concern | Promise<Concern> = 
 
 export type AnyPlugin = PluginDefinition<unknown, Concern | Promise<Concern>>;
 
-/** What all of them count. Both planes list it in the same order: that of the names of the plugins. */
+/** What all of them count, and the core with them. Both planes list it in the same order: that of the names of the plugins. */
 export function countersOf(plugins: readonly AnyPlugin[]): CounterSpec[] {
-  return [...plugins].sort((a, b) => (a.name < b.name ? -1 : 1)).flatMap(({ counters = [] }) => counters);
+  const ofPlugins = [...plugins].sort((a, b) => (a.name < b.name ? -1 : 1)).flatMap(({ counters = [] }) => counters);
+  return [STICKY_COUNTER, ...ofPlugins];
 }
 
 const ROOT = new URL('../plugins/', import.meta.url);

@@ -1,5 +1,5 @@
 /** Aya in the bench's roles. Each is a directory of the files that a user would write. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from '../process.ts';
@@ -59,6 +59,8 @@ export function ayaCommand(
 ): Command {
   const { tls } = place;
   const routesDir = join(place.dir, 'routes.d');
+  // Another scenario may have been here.
+  rmSync(routesDir, { recursive: true, force: true });
   mkdirSync(routesDir, { recursive: true });
   writeFileSync(
     join(place.dir, 'gateway.yaml'),

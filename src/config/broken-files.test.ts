@@ -124,7 +124,7 @@ const BROKEN: readonly Broken[] = [
   {
     what: 'a key in another style',
     text: pool('▸load_balance: random'),
-    says: "unknown key 'load_balance' — known here: endpoints, discover, balance, health, breaker, http2, connections, limits, tls",
+    says: "unknown key 'load_balance' — known here: endpoints, discover, balance, health, breaker, sticky, http2, connections, limits, tls",
   },
   {
     what: 'an unknown key at the top',

@@ -4,6 +4,7 @@ import { compileRegex } from '../data/match/regex.ts';
 import { parsePin } from '../upstream/tls.ts';
 import { checkFailures } from './check-failures.ts';
 import { checkSaturation } from './check-saturation.ts';
+import { checkSticky } from './check-sticky.ts';
 import { child, type Document } from './document.ts';
 import { fileFault } from './file-fault.ts';
 import type { Problem } from './problem.ts';
@@ -17,6 +18,7 @@ export function checkPool(pool: PoolConfig, document: Document, at: string, dir:
     ...checkHealth(pool, document, `${at}/health/active`),
     ...checkFailures(pool, document, at),
     ...checkSaturation(pool, document, at),
+    ...checkSticky(pool, document, at),
     ...checkTls(pool, document, `${at}/tls`, dir),
     ...(pool.connections.connectTimeout > 0 ? [] : [tooShort(document, `${at}/connections/connectTimeout`)]),
   ];

@@ -11,6 +11,7 @@ import type { AnyPlugin } from '../extension.ts';
 import { checkLimits } from './check-limits.ts';
 import { crossCheckConsumers } from './check-consumers.ts';
 import { checkRateLimits } from './check-rate-limits.ts';
+import { crossCheckSticky } from './check-sticky.ts';
 import { checkAgainstGateway, crossCheck, optionsOf } from './cross-check.ts';
 import type { Document } from './document.ts';
 import { interpretConsumers } from './interpret-consumers.ts';
@@ -181,6 +182,8 @@ function interpret(dir: string, versions: readonly Versions[], language: Languag
   const routes = files.flatMap((file) => file.routes);
   problems.push(...checkAgainstGateway(routes, gateway.meaning.config, language.plugins));
   problems.push(...checkLimits(routes, gateway.meaning.config.listen));
+  const pools = files.flatMap((file) => file.pools);
+  problems.push(...crossCheckSticky(pools, gateway.meaning.config));
   const consumers = [...gateway.meaning.consumers, ...callers.flatMap(({ meaning }) => meaning ?? [])];
   const routeNames = new Set(routes.map(({ config }) => config.name));
   problems.push(...crossCheckConsumers(consumers, gateway.meaning.config.groups, gatewayDocument, routeNames));

@@ -10,6 +10,7 @@ import {
 } from './passive-schema.ts';
 import { InFlight, MaxInFlightSchema, type MaxInFlightConfig } from './saturation-schema.ts';
 import { object, Port, settings, Text, TextPattern } from './shapes.ts';
+import { StickySchema, type StickyConfig } from './sticky-schema.ts';
 import { Duration, Percent, Size, StatusRange } from './units.ts';
 
 const EndpointObject = object({
@@ -211,6 +212,7 @@ export const poolSchema = (balancers: readonly string[], sources: readonly Sourc
     health: HealthSchema,
     breaker: Type.Optional(BreakerSchema),
     maxInFlight: Type.Optional(MaxInFlightSchema),
+    sticky: Type.Optional(StickySchema),
     http2: Type.Boolean({
       default: false,
       description:
@@ -255,6 +257,7 @@ export interface PoolConfig {
   breaker?: BreakerConfig;
   /** Also there when an endpoint alone has a limit. */
   maxInFlight?: MaxInFlightConfig;
+  sticky?: StickyConfig;
   http2: boolean;
   connections: ConnectionsConfig;
   limits: PoolLimitsConfig;

@@ -24,9 +24,10 @@ function hide(value: unknown, secrets: readonly string[]): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, part]) => [
       key,
-      SECRET_NAME.test(key) && isWord(part) ? REDACTED : hide(part, secrets),
+      SECRET_NAME.test(key) && isWords(part) ? REDACTED : hide(part, secrets),
     ]),
   );
 }
 
 const isWord = (value: unknown) => typeof value === 'string' || typeof value === 'number';
+const isWords = (value: unknown) => isWord(value) || (Array.isArray(value) && value.length > 0 && value.every(isWord));

@@ -13,6 +13,7 @@ import type { SourceSettings } from './discover-schema.ts';
 import { poolSchema, type PoolConfig } from './pool-schema.ts';
 import { ConsumerSchema, GroupSchema, type ConsumerConfig, type GroupConfig } from './consumer-schema.ts';
 import { CacheMemorySchema, type CacheMemoryConfig } from './cache-schema.ts';
+import { GatewaySecret } from './sticky-schema.ts';
 import { StoreSchema, type StoreConfig } from './store-schema.ts';
 import { NamedLimitsSchema, type LimitConfig } from './rate-limit-schema.ts';
 import { PrioritySchema } from './saturation-schema.ts';
@@ -28,6 +29,7 @@ export * from './listener-schema.ts';
 export * from './pool-schema.ts';
 export * from './rate-limit-schema.ts';
 export type { AdaptiveConfig, MaxInFlightConfig, QueueConfig } from './saturation-schema.ts';
+export type { CookieStickyConfig, StickyConfig, TableStickyConfig } from './sticky-schema.ts';
 export * from './store-schema.ts';
 export * from './websocket-schema.ts';
 
@@ -266,6 +268,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       description: 'Carries the request id.',
     }),
     store: StoreSchema,
+    secret: Type.Optional(GatewaySecret),
     cache: CacheMemorySchema,
     consumers: Type.Array(ConsumerSchema, {
       default: [],
@@ -293,6 +296,7 @@ export interface GatewayConfig {
   shed: { loopDelay: number; heap: number; memory?: number; bodies: number };
   requestIdHeader: string;
   store: StoreConfig;
+  secret?: string | string[];
   cache: CacheMemoryConfig;
   groups: Record<string, GroupConfig>;
   identity?: IdentityConfig;

@@ -238,3 +238,13 @@ test('a source that no pool names any more is let go, and after the end nothing 
   expect(watching.get('b')![0]!.signal.aborted).toBe(true);
   expect(clock.pending).toBe(0);
 });
+
+test('a configuration without sources is left as it is, and nothing runs for it', async () => {
+  const { discovery, clock } = following();
+  const written = config([poolConfig(['http://10.0.0.1'])]);
+  await discovery.begin(written);
+  discovery.follow(written);
+  expect(discovery.complete(written)).toBe(written);
+  expect(discovery.viewOf(written.pools[0]!)).toBeUndefined();
+  expect(clock.pending).toBe(0);
+});

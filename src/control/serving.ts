@@ -12,6 +12,7 @@ import { ConnectionTable } from '../memory/connection-table.ts';
 import { CacheTable } from '../memory/cache-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { CounterTable, type CounterSpec } from '../memory/counter-table.ts';
+import { SessionTable } from '../memory/session-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
 import { AcmeFollower } from './acme/acme.ts';
 import { purgeJudge, type Purge } from '../cache/purge.ts';
@@ -19,6 +20,7 @@ import type { SourceDefinitions } from '../discovery/source.ts';
 import { CacheFleet } from './cache-fleet.ts';
 import { viewCertificates } from './certificates.ts';
 import { Discovery } from './discovery.ts';
+import { withSecret } from './made-up-secret.ts';
 import { DocumentFollower } from './documents.ts';
 import { answerStoreOptions, redisOptions } from '../store/options.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
@@ -130,6 +132,7 @@ export class Serving {
       counters: counterTable,
       limits: this.limitTables,
       cache: this.cacheTable,
+      sessions: SessionTable.allocate(),
       store: redisOptions(config.gateway.store),
       answerStore,
       connections: ConnectionTable.allocate(threads),
@@ -327,7 +330,7 @@ export class Serving {
     const endpointRows = this.#endpoints.hold(id, complete);
     return {
       id,
-      config: { ...complete, consumers: [] },
+      config: { ...withSecret(complete), consumers: [] },
       consumers: shareConsumers(config.consumers),
       endpointRows,
       routeRows: this.#routes.hold(id, config.routes),

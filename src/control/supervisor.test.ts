@@ -8,6 +8,7 @@ import { CacheTable } from '../memory/cache-table.ts';
 import { ConnectionTable } from '../memory/connection-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { CounterTable } from '../memory/counter-table.ts';
+import { SessionTable } from '../memory/session-table.ts';
 import { MetricTable } from '../memory/metric-table.ts';
 import { shareConsumers } from '../data/shared-consumers.ts';
 import { Supervisor } from './supervisor.ts';
@@ -39,6 +40,7 @@ function supervised(threads: number, onSpawn: (thread: FakeThread) => void = () 
     counters: CounterTable.allocate(threads, 4, []),
     limits: LimitTables.allocate(threads, 0),
     cache: CacheTable.allocate(1024 ** 2, 64 * 1024),
+    sessions: SessionTable.allocate(1),
     onRefresh: () => {},
     greeting: () => [],
     connections: ConnectionTable.allocate(threads),

@@ -11,6 +11,7 @@ import type { BreakerState } from '../memory/breaker-table.ts';
 import type { CacheTable } from '../memory/cache-table.ts';
 import type { CounterTable } from '../memory/counter-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
+import type { SessionTable } from '../memory/session-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import { DataThread } from './data-thread.ts';
 import { GenerationHolders } from './generation-holders.ts';
@@ -32,6 +33,7 @@ export interface SupervisorParts {
   readonly counters: CounterTable;
   readonly limits: LimitTables;
   readonly cache: CacheTable;
+  readonly sessions: SessionTable;
   readonly store?: RedisOptions | undefined;
   readonly answerStore?: RedisOptions | undefined;
   readonly connections: ConnectionTable;
@@ -180,6 +182,7 @@ export class Supervisor {
           counters: counters.buffers,
           limits: limits.buffers,
           cache: cache.buffers,
+          sessions: this.#parts.sessions.buffers,
           store: this.#parts.store,
           answerStore: this.#parts.answerStore,
           connections: connections.shared,

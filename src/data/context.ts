@@ -7,6 +7,7 @@ import type { Limits } from '../limits/limiter.ts';
 import type { CounterTable } from '../memory/counter-table.ts';
 import type { UpstreamContext } from '../upstream/attempt.ts';
 import type { BalancerDefinition } from '../upstream/endpoint.ts';
+import type { SessionHome } from '../upstream/sticky/session-home.ts';
 import type { Challenges } from './challenges.ts';
 import type { StoredConsumers } from './consumers.ts';
 import type { Documents } from './documents.ts';
@@ -25,6 +26,8 @@ export interface DataContext extends UpstreamContext {
   readonly challenges: Challenges;
   readonly limits: Limits;
   readonly cache: CacheStore;
+  /** Of pools that are sticky. */
+  readonly sessions: SessionHome;
   /** What plugins count. */
   readonly counters: CounterTable;
   /** What TLS session tickets are sealed with: the same in every thread. */

@@ -16,11 +16,13 @@ import { CounterTable } from '../memory/counter-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { ERROR_TYPES, MetricTable } from '../memory/metric-table.ts';
 import { PRIORITIES } from '../priority.ts';
+import { SessionTable } from '../memory/session-table.ts';
 import { TimerWheel } from '../timer-wheel.ts';
 import { scanBalancers } from '../upstream/balance.ts';
 import type { BalancerDefinition } from '../upstream/endpoint.ts';
 import { EndpointStore } from '../upstream/endpoint-store.ts';
 import { LatencyAverages } from '../upstream/latency.ts';
+import { SessionHome } from '../upstream/sticky/session-home.ts';
 import { AccessLog } from './access-log.ts';
 import { Challenges } from './challenges.ts';
 import { StoredConsumers } from './consumers.ts';
@@ -119,6 +121,7 @@ class DataPlane implements ListenerHost {
       challenges: new Challenges(),
       limits: this.#leases?.limits ?? local,
       cache: new CacheStore(cacheTable, thread, this.#fleet),
+      sessions: new SessionHome(new SessionTable(data.sessions), data.store, { clock, random, log }),
       counters: new CounterTable(data.counters, countersOf(plugins)),
       tickets: new TicketSecrets(data.ticketSecrets),
       tunnels: new OpenTunnels(metrics),
@@ -255,6 +258,7 @@ class DataPlane implements ListenerHost {
     this.#accessLog = undefined;
     await this.#leases?.close();
     await this.#fleet?.close();
+    await this.context.sessions.close();
     this.#line.send({ kind: 'drained', cut });
   }
 

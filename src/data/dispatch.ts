@@ -9,6 +9,7 @@
 import type { Readable } from 'node:stream';
 import type { GatewayError } from '../errors.ts';
 import type { Endpoint, Pool } from '../upstream/pool.ts';
+import type { Bond } from '../upstream/sticky/bond.ts';
 import type { Exchange } from './exchange.ts';
 
 /** A body as it comes from the client. */
@@ -40,6 +41,8 @@ export interface UpstreamRequest {
   tried: Endpoint[] | undefined;
   /** How long it has waited for a place in its pool, over all tries. */
   queuedMs?: number;
+  /** Its session, where its pool is sticky; the pool's own. */
+  bond?: Bond | undefined;
   /**
    * The protocol that the client wants to go on with. `onHead` may then bring a 101, and `onEnd` comes when the tunnel is
    * closed. A layer that answers by itself or sends copies leaves such a request alone.

@@ -14,6 +14,7 @@ import { Breaker, hasBreaker } from '../upstream/breaker.ts';
 import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
+import { compileSticky } from '../upstream/sticky/compile.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
 import { Gate } from '../upstream/saturation/gate.ts';
 import type { DataContext } from './context.ts';
@@ -148,7 +149,7 @@ async function buildInspector(routes: readonly RouteConfig[], context: DataConte
   return Inspector.build(routes, context);
 }
 
-function buildPools(
+export function buildPools(
   plan: GenerationPlan,
   store: EndpointStore,
   context: DataContext,
@@ -166,10 +167,9 @@ function buildPools(
       const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
       const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
       const budget = new RetryBudget(clock);
-      return [
-        config.name,
-        new Pool({ config, endpoints, balancer, table, budget, random, breaker, gate: gateOf(config, plan, context) }),
-      ];
+      const gate = gateOf(config, plan, context);
+      const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
+      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker, gate, sticky })];
     }),
   );
 }

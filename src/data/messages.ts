@@ -11,6 +11,7 @@ import type { CacheTableBuffers } from '../memory/cache-table.ts';
 import type { CounterTableBuffers } from '../memory/counter-table.ts';
 import type { EndpointTableBuffers } from '../memory/endpoint-table.ts';
 import type { MetricTableBuffers } from '../memory/metric-table.ts';
+import type { SessionTableBuffers } from '../memory/session-table.ts';
 import type { RemoteDocument } from './documents.ts';
 import type { SharedConsumers } from './shared-consumers.ts';
 
@@ -38,6 +39,7 @@ export interface ThreadData {
   readonly counters: CounterTableBuffers;
   readonly limits: LimitBuffers;
   readonly cache: CacheTableBuffers;
+  readonly sessions: SessionTableBuffers;
   /** Where several gateways count together; absent: memory. */
   readonly store?: RedisOptions | undefined;
   /** Where several gateways share answers; absent: nowhere. */

@@ -45,3 +45,29 @@ export interface StoreCounts {
   /** A round trip that ended. */
   storeAsked(isAnswered: boolean): void;
 }
+
+/** A session as gateways tell it to each other: ids of endpoints, seconds since the epoch. */
+export interface SharedSession {
+  readonly home: number;
+  readonly current: number;
+  readonly beganAt: number;
+  readonly seenAt: number;
+}
+
+/** Which endpoint a session is at, for all gateways. */
+export interface SessionStore {
+  readonly isUp: boolean;
+  /** @param done is called once, within the store's time; undefined: there is none, or it did not tell. */
+  find(key: string, done: (session: SharedSession | undefined) => void): void;
+  /**
+   * Writes behind the answer, unless the store has another than the one before. @param seconds until it is forgotten, if it is not written again.
+   * @param done hears the other that stands, undefined where this one does.
+   */
+  save(
+    key: string,
+    before: SharedSession | undefined,
+    session: SharedSession,
+    seconds: number,
+    done: (stands: SharedSession | undefined) => void,
+  ): void;
+}

@@ -16,6 +16,7 @@ import type { Call, Carrier, Switched } from './call.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
 import { FULL, type Gate } from './saturation/gate.ts';
+import { askFirst } from './sticky/ask-first.ts';
 
 /** What every try of a thread shares. */
 export interface UpstreamContext {
@@ -33,12 +34,14 @@ export interface UpstreamContext {
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
   const start = (request: UpstreamRequest, handler: ResponseHandler) => startAttempt(context, request, handler);
-  return (request, handler) => {
-    const { gate } = request.pool;
+  const dispatch: Dispatch = (request, handler) => {
+    const { pool } = request;
+    if (pool.sticky?.asks(request) === true) return askFirst(pool.sticky, request, handler, dispatch);
     request.endpoint = undefined;
-    if (gate === undefined) start(request, handler);
-    else gate.enter(request, handler, start);
+    if (pool.gate === undefined) start(request, handler);
+    else pool.gate.enter(request, handler, start);
   };
+  return dispatch;
 }
 
 /** @returns false: all endpoints have as much as they take, and nothing has happened. */
@@ -47,8 +50,11 @@ function startAttempt(context: UpstreamContext, request: UpstreamRequest, handle
   const { gate } = pool;
   const poolTicket = ticketOf(pool.breaker);
   if (poolTicket === REFUSED) return refuse(gate, handler, pool.broken);
+  let stuckTo = pool.sticky?.pick(request);
   for (;;) {
-    const endpoint = gate === undefined ? pool.pick(request.exchange, request.tried) : gate.pick(request);
+    const picked = stuckTo ?? pool.pick(request.exchange, request.tried);
+    const endpoint = gate === undefined || picked === undefined ? picked : gate.takeAt(picked, request);
+    stuckTo = undefined;
     if (endpoint === undefined || endpoint === FULL) {
       pool.breaker?.record(poolTicket, 'cancelled', 0);
       return endpoint === undefined && refuse(gate, handler, pool.unavailable);
@@ -189,6 +195,7 @@ class Attempt extends Deadline implements Call, Control {
     if (refusal !== undefined) return this.abort(refusal);
     exchange.grpc?.onHead(fields);
     if (!this.#recorded && this.#isProbe) this.#record(this.#saidVerdict, this.#headAt - this.#startedAt);
+    this.request.bond?.stickiness.answered(this.request.bond, this.#endpoint, fields);
     this.#handler.onHead(status, fields);
   }
 

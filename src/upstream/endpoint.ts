@@ -50,7 +50,7 @@ export interface BalancerDefinition {
   create<Endpoint extends Candidate>(context: BalancerContext): Balancer<Endpoint>;
 }
 
-/** Latency average that a new sample joins: peak EWMA; see balancers/least-response-time.ts. */
+/** Latency average that a new sample joins; see latency.ts. */
 export interface LatencyRecorder {
   record(row: number, durationMs: number, failed: boolean): void;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../test/support/fake-clock.ts';
+import { seededRandom } from '../clock.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { LATENCY_DECAY_MS, LatencyAverages } from './latency.ts';
 
@@ -22,12 +23,34 @@ describe('latency averages', () => {
     expect(table.averageMs(0)).toBe(0);
   });
 
-  it('jump up at once and come down by age', () => {
+  it('follow a slow answer within a second, and a fast one within ten', () => {
     const { clock, record } = averages();
     record(10);
-    expect(record(500)).toBe(500);
+    clock.advance(1_000);
+    const risen = record(500);
+    expect(risen).toBeCloseTo(500 - 490 / Math.E);
     clock.advance(LATENCY_DECAY_MS);
-    expect(record(10)).toBeCloseTo(10 + 490 / Math.E);
+    expect(record(10)).toBeCloseTo(10 + (risen - 10) / Math.E);
+  });
+
+  it('believe the first slow answer after a quiet time', () => {
+    const { clock, record } = averages();
+    record(10);
+    clock.advance(30_000);
+    expect(record(500)).toBeCloseTo(500, 0);
+  });
+
+  it('of a busy endpoint with a long tail stay far below those of an idle one that is ten times slower', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const random = seededRandom(seed);
+      const { clock, record } = averages();
+      let sum = 0;
+      for (let answers = 0; answers < 5_000; answers++) {
+        clock.advance(20);
+        sum += record(-Math.log(1 - random()) * 50);
+      }
+      expect(sum / 5_000).toBeLessThan(150);
+    }
   });
 
   it('move little by many answers in a short time', () => {
@@ -41,17 +64,40 @@ describe('latency averages', () => {
   });
 
   it('take a fast failure for a slow answer', () => {
-    const { record } = averages();
+    const { clock, record } = averages();
     record(5);
-    expect(record(1, true)).toBe(1_000);
+    clock.advance(LATENCY_DECAY_MS);
+    expect(record(1, true)).toBeCloseTo(1_000, 0);
   });
 
   it('take a failure for slower than the average, also in a slow pool', () => {
-    const { record } = averages();
+    const { clock, record } = averages();
+    const failure = () => {
+      clock.advance(LATENCY_DECAY_MS);
+      return record(1, true);
+    };
     record(3_000);
-    expect(record(1, true)).toBe(6_000);
-    expect(record(1, true)).toBe(10_000);
-    expect(record(1, true)).toBe(10_000);
+    expect(failure()).toBeCloseTo(6_000, 0);
+    expect(failure()).toBeCloseTo(10_000, 0);
+    expect(failure()).toBeCloseTo(10_000, 0);
+  });
+
+  it('count each failure, however many answers come', () => {
+    const { record } = averages();
+    record(16);
+    expect(record(1, true)).toBeCloseTo(16 + (1_000 - 16) / 16);
+    expect(record(1, true)).toBeGreaterThan(120);
+  });
+
+  it('do not take one failure among many answers for an end', () => {
+    const { clock, record } = averages();
+    record(50);
+    let highest = 0;
+    for (let answers = 0; answers < 5_000; answers++) {
+      clock.advance(20);
+      highest = Math.max(highest, record(50, answers % 400 === 0));
+    }
+    expect(highest).toBeLessThan(250);
   });
 
   it('keep the time that a slow failure really took', () => {

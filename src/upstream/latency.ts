@@ -1,6 +1,9 @@
 /**
- * How fast each endpoint answers, over all threads: a moving average that jumps up at once and comes down slowly (peak
- * EWMA, as in Finagle), so that trouble is seen by its first slow answer and believed gone only after several fast ones.
+ * How fast each endpoint answers, over all threads: a moving average that goes up quickly and comes down slowly, so that
+ * trouble is seen soon and believed gone only after it has been for a while. It does not jump at once to the slowest answer,
+ * as Finagle's peak EWMA does: services have answers that are slow by nature, and the peak of many is higher than the peak
+ * of few, so that a busy good endpoint would look as slow as an idle bad one (docs/simulation.md has the figures). Failures
+ * do jump.
  */
 import type { Clock } from '../clock.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
@@ -9,12 +12,17 @@ import type { LatencyRecorder } from './endpoint.ts';
 /** What is this old counts for a third. */
 export const LATENCY_DECAY_MS = 10_000;
 
+/** An endpoint that has become slower is believed to two thirds after this long; with fewer answers, by its first. */
+const LATENCY_RISE_MS = 1_000;
+
 /**
  * A failure counts as an answer that took at least this long, and at least twice the average, up to the limit: failing
  * fast must not make an endpoint look fast, in pools of fast services as in pools of slow ones.
  */
 const FAILURE_MS = 1_000;
 const FAILURE_LIMIT_MS = 10_000;
+/** However shortly after other answers it comes, a failure has at least this part in the average. */
+const FAILURE_PART = 1 / 16;
 
 /** Zero means that nothing is known yet. */
 const SHORTEST_MS = 0.001;
@@ -33,11 +41,13 @@ export class LatencyAverages implements LatencyRecorder {
     const average = this.#table.averageMs(row);
     const sample = Math.max(SHORTEST_MS, failed ? atLeastFailure(durationMs, average) : durationMs);
     const now = this.#clock.now();
-    if (average === 0 || sample >= average) {
+    if (average === 0) {
       this.#table.setAverage(row, sample, now);
       return;
     }
-    const kept = Math.exp((this.#table.averageAt(row) - now) / LATENCY_DECAY_MS);
+    const isSlower = sample >= average;
+    const aged = Math.exp((this.#table.averageAt(row) - now) / (isSlower ? LATENCY_RISE_MS : LATENCY_DECAY_MS));
+    const kept = failed && isSlower ? Math.min(aged, 1 - FAILURE_PART) : aged;
     this.#table.setAverage(row, sample + (average - sample) * kept, now);
   }
 }

@@ -11,6 +11,7 @@ import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
+import type { Stickiness } from './sticky/stickiness.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import type { Gate } from './saturation/gate.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
@@ -33,6 +34,7 @@ export interface PoolParts {
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
   readonly gate?: Gate | undefined;
+  readonly sticky?: Stickiness | undefined;
 }
 
 export class Pool {
@@ -45,6 +47,8 @@ export class Pool {
   readonly breaker: Breaker | undefined;
   /** Undefined: it takes whatever comes. */
   readonly gate: Gate | undefined;
+  /** Asked before `pick`, where sessions keep clients at endpoints. */
+  readonly sticky: Stickiness | undefined;
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
   readonly #retryAfterSeconds: number;
@@ -57,7 +61,7 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, random, breaker, gate }: PoolParts) {
+  constructor({ config, endpoints, balancer, table, budget, random, breaker, gate, sticky }: PoolParts) {
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -66,6 +70,7 @@ export class Pool {
     this.budget = budget;
     this.breaker = breaker;
     this.gate = gate;
+    this.sticky = sticky;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#balancer = balancer;
     this.#table = table;

@@ -42,6 +42,7 @@ export const shedding = inFile('src/data/shedding.test.ts');
 export const hostile = inFile('test/faults/hostile-clients.test.ts');
 export const clients = inFile('test/faults/clients-and-deadlines.test.ts');
 export const throws = inFile('test/faults/a-plugin-throws.test.ts');
+export const discovered = inFile('test/scenarios/endpoints-are-discovered.test.ts');
 export const upstreamTls = inFile('test/faults/upstream-tls.test.ts');
 export const limits = inFile('test/scenarios/limits-hold.test.ts');
 export const load = inFile('src/config/load.test.ts');

@@ -37,6 +37,7 @@ import {
   breaking,
   choices,
   coded,
+  discovered,
   none,
   inspected,
   outlive,
@@ -369,6 +370,19 @@ export const FAULTS: readonly Row[] = [
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
   held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
+  held(
+    'C11',
+    'the names of an upstream change, fail or answer nothing',
+    discovered(
+      'they come and go under load, and no request is lost',
+      'they stay as they were when the name is gone or its server is, which is said and counted',
+    ),
+  ),
+  held(
+    'C12',
+    'a name that leads to where it must not',
+    discovered('an address outside of `allow` is refused, and what was before stays'),
+  ),
   held(
     'C21',
     'more than can be done is asked, of the gateway or of a service',

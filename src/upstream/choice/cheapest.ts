@@ -1,7 +1,8 @@
 /**
- * Picks the cheaper endpoint: of all while there are three or fewer, else of two different ones drawn by weight, which
- * is nearly as good at a constant price (Mitzenmacher 2001). With two endpoints a plain draw of two would take the
- * busier one a quarter of the time, hence the full scan. Of equals, the one with the lower recent rate for its weight;
+ * Picks the cheaper endpoint: of all while there are eight or fewer, else of two different ones drawn by weight, which
+ * is nearly as good at a constant price (Mitzenmacher 2001). In a small pool it is not: with two endpoints a plain draw of
+ * two would take the busier one a quarter of the time, and of five that differ in what they can do, a tenth of the draws
+ * has only the two worst to choose from. Of equals, the one with the lower recent rate for its weight;
  * so an idle pool is shared out by weight. Where that is equal too, chance.
  */
 import type { Random } from '../../clock.ts';
@@ -9,7 +10,7 @@ import type { Candidate } from '../endpoint.ts';
 import { AliasTable } from './alias-table.ts';
 import { RecentPicks } from './recent-picks.ts';
 
-const FULL_SCAN_UP_TO = 3;
+const FULL_SCAN_UP_TO = 8;
 /** One endpoint may own nearly all the weight: after so many draws of it the second one is any other. */
 const REDRAWS = 4;
 

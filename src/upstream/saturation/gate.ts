@@ -106,11 +106,9 @@ export class Gate extends Deadline {
     return false;
   }
 
-  /** Called by `start`. @returns an endpoint with a place taken at it; undefined: none is available at all. */
-  pick(request: UpstreamRequest): Endpoint | typeof FULL | undefined {
-    const { pool, exchange, tried } = request;
-    const chosen = pool.pick(exchange, tried);
-    if (chosen === undefined || this.#takeAt(chosen)) return chosen;
+  /** Called by `start`: takes a place at the endpoint that was picked, or where there is one. */
+  takeAt(picked: Endpoint, { pool, tried }: UpstreamRequest): Endpoint | typeof FULL {
+    if (this.#takeAt(picked)) return picked;
     for (;;) {
       const other = leastBusy(pool.candidates, tried, this.#hasRoom, this.#table);
       if (other === undefined) return FULL;
@@ -130,7 +128,7 @@ export class Gate extends Deadline {
 
   // --- out ---
 
-  /** What `pick` took is not used after all. */
+  /** What `takeAt` took is not used after all. */
   giveBack(endpoint: Endpoint): void {
     this.#table.end(endpoint.row, this.#thread);
   }

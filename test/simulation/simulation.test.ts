@@ -1,0 +1,201 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Balance } from './compiled.ts';
+import { ORACLE } from './oracle.ts';
+import { brokenPromises, replayOf } from './promises.ts';
+import { main } from './run.ts';
+import { SCENARIOS, type Scenario } from './scenarios.ts';
+import { simulate, type Run, type Setting } from './simulate.ts';
+import { summarise, type Summary } from './summary.ts';
+
+const BALANCES: readonly Balance[] = [
+  ...['round-robin', 'least-connections', 'least-response-time', 'random', 'ip-hash', 'url-hash'],
+  { hash: 'header:x-user' },
+];
+
+/** What runs are played with beside the scenarios' own settings. */
+const SETTINGS: readonly Pick<Setting, 'pool' | 'route'>[] = [
+  {},
+  {},
+  { pool: { breaker: {} } },
+  { pool: { breaker: { scope: 'both', minRequests: 5, openFor: '200ms', consecutive: 3, slow: { over: '400ms' } } } },
+  { pool: { health: { active: { path: '/healthz', interval: '1s' }, passive: { ejectFor: '500ms' } } } },
+  { pool: { health: { passive: { window: '1s', slow: {}, failurePercentage: {}, successRate: {} } } } },
+  {
+    pool: { health: { passive: { maxEjected: '100%' }, panic: { then: 'fail' } }, connections: { max: 8, pending: 4 } },
+  },
+  { route: { retry: { on: ['connect', 'reset', 'timeout', 500, 503], attempts: 3 }, timeout: { perTry: '300ms' } } },
+  { route: { retry: false, timeout: { total: '2s' } } },
+];
+
+beforeAll(() => {
+  // Refusals are errors; where they were made is of no interest, and costs more than all the rest.
+  Error.stackTraceLimit = 0;
+});
+
+const scenario = (name: string): Scenario => SCENARIOS.find((each) => each.name === name)!;
+
+/** A thirtieth of the scenario, played with something else for each seed; longer where shares are to be fair. */
+function shortRun(seed: number): Promise<Run> {
+  const played = SCENARIOS[seed % SCENARIOS.length]!;
+  const part = played.name === 'identical' ? 6 : 30;
+  return simulate({
+    scenario: played,
+    balance: BALANCES[seed % BALANCES.length]!,
+    ...SETTINGS[seed % SETTINGS.length],
+    threads: 1 + (seed % 4),
+    seconds: played.seconds / part,
+    seed,
+  });
+}
+
+async function summaryOf(name: string, balance: Balance, seeds: number): Promise<Summary> {
+  const runs: Run[] = [];
+  for (let seed = 1; seed <= seeds; seed++) runs.push(await simulate({ scenario: scenario(name), balance, seed }));
+  return summarise(runs);
+}
+
+describe('two and a half thousand short runs, whatever happens in them and however the gateway is set', () => {
+  it.each(Array.from({ length: 10 }, (_, hundreds) => 1 + hundreds * 250))(
+    'lose no request, leave nothing behind, keep the budget and starve nobody, from seed %i',
+    async (first) => {
+      const broken: string[] = [];
+      for (let seed = first; seed < first + 250; seed++) {
+        const run = await shortRun(seed);
+        broken.push(...brokenPromises(run).map((sentence) => `${sentence}\n  ${replayOf(run)}`));
+      }
+      expect(broken).toEqual([]);
+    },
+  );
+});
+
+describe('least-response-time', () => {
+  it('with one of five ten times slower has a p99 within 15 % of an oracle’s', async () => {
+    const oracle = await summaryOf('one-slow', ORACLE, 10);
+    const shipped = await summaryOf('one-slow', 'least-response-time', 10);
+    expect(shipped.p99Ms / oracle.p99Ms).toBeLessThan(1.15);
+    expect(shipped.shares[4]).toBeLessThan(0.01);
+    expect(shipped.recoveredMs).toBeLessThan(1_000);
+  });
+
+  it('shuts nobody out for single failures, which would leave the others with too much', async () => {
+    const route = { retry: { on: ['connect', 'reset', 'timeout'] }, timeout: { perTry: '300ms' } };
+    const runs = [];
+    for (const seed of [1, 2, 3]) {
+      runs.push(await simulate({ scenario: scenario('identical'), balance: 'least-response-time', seed, route }));
+    }
+    const { failed, shares } = summarise(runs);
+    expect(failed).toBeLessThan(0.005);
+    expect(Math.min(...shares)).toBeGreaterThan(0.15);
+  });
+
+  it('finds out who can do how much', async () => {
+    const oracle = await summaryOf('heterogeneous', ORACLE, 3);
+    const shipped = await summaryOf('heterogeneous', 'least-response-time', 3);
+    expect(shipped.p99Ms / oracle.p99Ms).toBeLessThan(1.5);
+  });
+});
+
+describe('every balancer', () => {
+  it.each(BALANCES.map((balance) => [balance]))(
+    '%j gives each of five equal endpoints at least half of a fair share',
+    async (balance) => {
+      const { shares } = await summaryOf('identical', balance, 1);
+      expect(Math.min(...shares)).toBeGreaterThanOrEqual(0.5 / shares.length);
+    },
+  );
+
+  it.each(['least-connections', 'least-response-time', 'round-robin', 'random'])(
+    '%s is rid of a black hole within a second',
+    async (balance) => {
+      const { recoveredMs, failed } = await summaryOf('black-hole', balance, 3);
+      expect(recoveredMs).toBeLessThan(1_000);
+      expect(failed).toBeLessThan(0.002);
+    },
+  );
+});
+
+describe('retries', () => {
+  it.each(['brown-out', 'outage'])('in a(n) %s add no more than their budget, in any ten seconds', async (name) => {
+    for (const balance of ['least-connections', 'random']) {
+      const { amplification } = await summaryOf(name, balance, 2);
+      // A fifth, and the three that each thread may always have.
+      expect(amplification).toBeLessThanOrEqual(1.21);
+      expect(amplification).toBeGreaterThan(1.05);
+    }
+  });
+
+  it('carry all requests through a rolling deploy and the death of one of two', async () => {
+    for (const name of ['rolling-deploy', 'two-endpoints']) {
+      const { failed, left, refused } = await summaryOf(name, 'least-connections', 3);
+      expect([failed, left, refused]).toEqual([0, 0, 0]);
+    }
+  });
+});
+
+describe('a limit', () => {
+  it('keeps a flash crowd from becoming anybody’s failure', async () => {
+    const { failed, refused, p99Ms } = await summaryOf('flash-crowd', 'least-connections', 2);
+    expect(failed).toBe(0);
+    expect(refused).toBeGreaterThan(0.1);
+    expect(p99Ms).toBeLessThan(300);
+  });
+});
+
+describe('npm run simulate', () => {
+  const printed = async (...args: string[]) => {
+    let text = '';
+    const code = await main(args, (part) => (text += part));
+    return { code, text };
+  };
+
+  it('prints the same, byte for byte, for the same seed, in this process and in another', async () => {
+    const args = ['--scenario', 'brown-out,flash-crowd,rolling-deploy', '--seed', '1234', '--seconds', '6'];
+    const { code, text } = await printed(...args);
+    expect(code).toBe(0);
+    expect(text).toContain('brown-out');
+    expect((await printed(...args)).text).toBe(text);
+    const path = fileURLToPath(new URL('run.ts', import.meta.url));
+    expect((await promisify(execFile)(process.execPath, [path, ...args])).stdout).toBe(text);
+  });
+
+  it('prints something else for another seed', async () => {
+    const of = (seed: string) => printed('--scenario', 'identical', '--seconds', '2', '--seed', seed);
+    expect((await of('1')).text).not.toBe((await of('2')).text.replace('seed 2', 'seed 1'));
+  });
+
+  it('gives figures as JSON', async () => {
+    const { text } = await printed('--scenario', 'two-endpoints', '--balance', 'random', '--seconds', '2', '--json');
+    const figures = JSON.parse(text) as Summary[];
+    expect(figures.map(({ balance }) => balance)).toEqual(['oracle', 'random']);
+    expect(figures[1]!.shares).toHaveLength(2);
+  });
+
+  it('plays the same with settings of one’s own', async () => {
+    const bare = ['--scenario', 'black-hole', '--balance', 'random', '--seconds', '4', '--json'];
+    const failedOf = async (...further: string[]) =>
+      (JSON.parse((await printed(...bare, ...further)).text) as Summary[])[1]!.failed;
+    expect(await failedOf('--pool', '{ health: { passive: false } }')).toBeGreaterThan((await failedOf()) * 3);
+  });
+
+  it('says what is wrong with its options', async () => {
+    await expect(printed('--scenario', 'brownout')).rejects.toThrow(/no scenario is named 'brownout': identical/);
+    await expect(printed('--seed', 'x')).rejects.toThrow('--seed x: not a number above 0');
+    await expect(printed('--pool', '{ balnce: random }')).rejects.toThrow(/balnce/);
+    await expect(printed('--balance', 'fastest')).rejects.toThrow(/got 'fastest'/);
+  });
+});
+
+describe('a broken promise', () => {
+  it('is told with the command that plays it again', async () => {
+    const run = await shortRun(1234);
+    const broken = { ...run, asked: run.asked + 1, left: { ...run.left, inFlight: 2 } };
+    expect(brokenPromises(broken)).toEqual([
+      `${run.asked + 1} requests were sent, and ${run.asked} ended`,
+      '2 requests in the shared table are left when all is over',
+    ]);
+    expect(replayOf(broken)).toMatch(/^npm run simulate -- --scenario [\w-]+ --balance \S+ --seed 1234 /);
+  });
+});
