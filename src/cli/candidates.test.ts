@@ -80,6 +80,35 @@ describe('the endpoints that a request could go to', () => {
     expect(sorted(pool, live(['http://a', 'http://b'], 'http://a')).considered).toEqual(['http://b']);
   });
 
+  it('leave out those whose breaker is not closed, and say why it is not', () => {
+    const [a, b] = live(['http://a', 'http://b']).endpoints;
+    const since = '2026-11-20T11:00:00.000Z';
+    const breaker = { state: 'open', reason: '3 failures in a row; open for 10.4 s', since };
+    const state = { ...a!, state: 'breaker open', reason: 'breaker open: 3 failures in a row', breaker };
+    expect(sorted(poolConfig(['http://a', 'http://b']), { name: 'orders', endpoints: [state, b!] })).toEqual({
+      considered: ['http://b'],
+      skipped: { 'http://a': `breaker open since ${since}: 3 failures in a row; open for 10.4 s` },
+    });
+  });
+
+  it('are none while the breaker of the pool is not closed', () => {
+    const breaker = { state: 'half-open', reason: 'a request finds out whether it is over' };
+    const { considered, skipped } = sorted(poolConfig(['http://a']), { ...live(['http://a']), breaker });
+    expect(considered).toEqual([]);
+    expect(skipped['http://a']).toBe(
+      'the pool’s breaker is half-open since the start: a request finds out whether it is over',
+    );
+  });
+
+  it('leave out whom an agent leaves no weight', () => {
+    const [a, b] = live(['http://a', 'http://b']).endpoints;
+    const state = { ...a!, agent: { share: 0, said: '0%' } };
+    expect(sorted(poolConfig(['http://a', 'http://b']), { name: 'orders', endpoints: [state, b!] })).toEqual({
+      considered: ['http://b'],
+      skipped: { 'http://a': 'its agent leaves it no weight: 0%' },
+    });
+  });
+
   it('include one that the running gateway does not have yet, and it says so', () => {
     const [, added] = candidatesOf(poolConfig(['http://a', 'http://new']), live(['http://a']));
     expect(added).toMatchObject({ considered: true, reason: 'not in the running gateway yet' });

@@ -28,6 +28,8 @@ export interface LiveEndpoint {
   readonly averageMs: number;
   /** Absent: it has none. */
   readonly breaker?: LiveBreaker;
+  /** Absent: it has none. */
+  readonly agent?: { readonly share: number; readonly said: string };
 }
 
 export interface LiveSaturation {
@@ -87,6 +89,8 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined): read
     const trouble = state === undefined || (isAvailable(endpoint) && isClosed(endpoint)) ? '' : troubleOf(state);
     if (live?.breaker !== undefined && live.breaker.state !== 'closed')
       return verdict(false, troubleOfPool(live.breaker));
+    if (isChosen && trouble === '' && state?.agent?.share === 0)
+      return verdict(false, `its agent leaves it no weight: ${state.agent.said}`);
     if (isChosen && weight === 0) return verdict(false, 'weight 0 takes no traffic');
     if (isChosen && isFull(state))
       return verdict(false, `at its limit: ${state!.inFlight} of ${state!.maxInFlight} in flight`);
@@ -129,8 +133,13 @@ function healthOf(endpoint: LiveEndpoint | undefined): string {
   return words.length === 0 ? AVAILABLE : words.join(', ');
 }
 
-const troubleOf = ({ state, reason, since }: LiveEndpoint) =>
+function troubleOf({ state, reason, since, breaker }: LiveEndpoint): string {
+  // Of one that is healthy only its breaker speaks, and what that says is not to be said twice.
+  if (breaker !== undefined && state === `breaker ${breaker.state}`) return told(state, breaker);
+  return told(state, { reason, since });
+}
+
+const told = (state: string, { reason, since = 'the start' }: Pick<LiveBreaker, 'reason' | 'since'>) =>
   `${state} since ${since}${reason === '' ? '' : `: ${reason}`}`;
 
-const troubleOfPool = ({ state, reason, since = 'the start' }: LiveBreaker) =>
-  `the pool’s breaker is ${state} since ${since}: ${reason}`;
+const troubleOfPool = (breaker: LiveBreaker) => `the pool’s breaker is ${told(breaker.state, breaker)}`;

@@ -8,6 +8,7 @@ import { matchedPrefix } from '../data/match/path-pattern.ts';
 import { compileRewrite } from '../data/rewrite.ts';
 import { describeSource } from '../discovery/source.ts';
 import { GatewayError } from '../errors.ts';
+import { describeBalance } from '../upstream/balance.ts';
 import { adminOf, type AdminOptions } from './admin-client.ts';
 import { candidatesOf, crowdOf, type LivePool } from './candidates.ts';
 import { loadConfig } from './configuration.ts';
@@ -130,7 +131,7 @@ function explainDestination(
     pool,
     ...(weight === undefined ? {} : { weight }),
     sends: sent(rewrite, match, question),
-    balance: typeof balance === 'string' ? balance : `hash of ${balance.hash}`,
+    balance: describeBalance(balance),
     ...(discover && { discovery: describeSource(discover) }),
     ...(crowd !== undefined && { crowd }),
     endpoints: candidatesOf(poolConfig, livePool),

@@ -226,12 +226,12 @@ const BROKEN: readonly Broken[] = [
   {
     what: 'a misspelt word',
     text: pool('balance: ▸roundrobin'),
-    says: "expected ip-hash, least-connections, least-response-time, random, round-robin or url-hash, or an object with hash, got 'roundrobin' — did you mean 'round-robin'?",
+    says: "expected adaptive, ip-hash, least-connections, least-response-time, random, round-robin or url-hash, an object with hash, or an object with adaptive, got 'roundrobin' — did you mean 'round-robin'?",
   },
   {
     what: 'an unknown word',
     text: pool('balance: ▸fastest'),
-    says: "expected ip-hash, least-connections, least-response-time, random, round-robin or url-hash, or an object with hash, got 'fastest'",
+    says: "expected adaptive, ip-hash, least-connections, least-response-time, random, round-robin or url-hash, an object with hash, or an object with adaptive, got 'fastest'",
   },
   {
     what: 'an unknown kind of hash',

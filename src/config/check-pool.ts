@@ -5,6 +5,7 @@ import { parsePin } from '../upstream/tls.ts';
 import { checkFailures } from './check-failures.ts';
 import { checkSaturation } from './check-saturation.ts';
 import { checkSticky } from './check-sticky.ts';
+import { checkLoads } from './check-loads.ts';
 import { child, type Document } from './document.ts';
 import { fileFault } from './file-fault.ts';
 import type { Problem } from './problem.ts';
@@ -19,6 +20,7 @@ export function checkPool(pool: PoolConfig, document: Document, at: string, dir:
     ...checkFailures(pool, document, at),
     ...checkSaturation(pool, document, at),
     ...checkSticky(pool, document, at),
+    ...checkLoads(pool, document, at),
     ...checkTls(pool, document, `${at}/tls`, dir),
     ...(pool.connections.connectTimeout > 0 ? [] : [tooShort(document, `${at}/connections/connectTimeout`)]),
   ];

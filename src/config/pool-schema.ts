@@ -2,6 +2,7 @@
 import Type, { type StaticDecode } from 'typebox';
 import { BreakerSchema, type BreakerConfig } from './breaker-schema.ts';
 import { discoverSchema, type DiscoverConfig, type SourceSettings } from './discover-schema.ts';
+import { AdaptiveSchema, AgentSchema, type AdaptiveConfig, type AgentConfig } from './load-schema.ts';
 import {
   PassiveHealthSchema,
   StatusesSchema,
@@ -113,6 +114,7 @@ const PanicSchema = settings(
 const HealthSchema = settings(
   {
     active: Type.Optional(ActiveHealthSchema),
+    agent: Type.Optional(AgentSchema),
     passive: Type.Union([PassiveHealthSchema, Type.Literal(false)], {
       default: {},
       description: 'Ejection of endpoints that fail real requests; false turns it off.',
@@ -205,7 +207,7 @@ export const poolSchema = (balancers: readonly string[], sources: readonly Sourc
       }),
     ),
     ...(sources.length > 0 && { discover: Type.Optional(discoverSchema(sources)) }),
-    balance: Type.Union([Type.Enum([...balancers]), HashSchema], {
+    balance: Type.Union([Type.Enum([...balancers]), HashSchema, AdaptiveSchema], {
       default: 'least-connections',
       description: 'How an endpoint is chosen. All honour weight.',
     }),
@@ -229,9 +231,11 @@ export type PanicConfig = StaticDecode<typeof PanicSchema>;
 export type ConnectionsConfig = StaticDecode<typeof ConnectionsSchema>;
 export type UpstreamTlsConfig = StaticDecode<typeof UpstreamTlsSchema>;
 export type PoolLimitsConfig = StaticDecode<typeof PoolLimitsSchema>;
-export type BalanceConfig = string | { hash: string };
+export type BalanceConfig = string | { hash: string } | { adaptive: AdaptiveConfig };
+export type { AdaptiveConfig, AgentConfig };
 export interface HealthConfig {
   active?: ActiveHealthConfig;
+  agent?: AgentConfig;
   passive: PassiveHealthConfig | false;
   statuses: StatusesConfig;
   panic: PanicConfig;

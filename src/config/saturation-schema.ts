@@ -70,4 +70,4 @@ export const PrioritySchema = (description: string) => Type.Enum([...PRIORITIES]
 /** A number is the object with it as `max`. */
 export type MaxInFlightConfig = StaticDecode<typeof MaxInFlightObject>;
 export type QueueConfig = StaticDecode<typeof QueueSchema>;
-export type AdaptiveConfig = StaticDecode<typeof AdaptiveSchema>;
+export type AdaptiveLimitConfig = StaticDecode<typeof AdaptiveSchema>;

@@ -28,7 +28,7 @@ export * from './identity-schema.ts';
 export * from './listener-schema.ts';
 export * from './pool-schema.ts';
 export * from './rate-limit-schema.ts';
-export type { AdaptiveConfig, MaxInFlightConfig, QueueConfig } from './saturation-schema.ts';
+export type { AdaptiveLimitConfig, MaxInFlightConfig, QueueConfig } from './saturation-schema.ts';
 export type { CookieStickyConfig, StickyConfig, TableStickyConfig } from './sticky-schema.ts';
 export * from './store-schema.ts';
 export * from './websocket-schema.ts';

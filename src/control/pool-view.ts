@@ -3,6 +3,7 @@ import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { ENDPOINT } from '../memory/endpoint-table.ts';
 import type { PoolConfig } from '../config/schema.ts';
 import { hasBreaker } from '../upstream/breaker.ts';
+import { describeBalance } from '../upstream/balance.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
@@ -22,7 +23,7 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
   const discovery = parts.discovery.viewOf(pool);
   return {
     name: pool.name,
-    balance: typeof pool.balance === 'string' ? pool.balance : pool.balance.hash,
+    balance: describeBalance(pool.balance),
     panic: parts.health.panic.isOn(pool.name),
     panics: parts.health.panic.count(pool.name),
     available: endpoints.filter(isAvailable).length,
@@ -71,6 +72,8 @@ function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewP
     ejections: health.passive.ejections(endpoint),
     ejectionsBy: health.passive.ejectionsBy(endpoint),
     breaker: health.breakers.ofEndpoint(endpoint),
+    load: health.loads.viewOf(endpoint),
+    agent: health.agents.viewOf(endpoint),
     history,
   };
 }

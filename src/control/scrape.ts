@@ -12,8 +12,10 @@ import { isAvailable } from './pool-view.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
 import { breakers } from './scrape-breakers.ts';
 import { discovery } from './scrape-discovery.ts';
-import { overload, ownProcess } from './scrape-process.ts';
+import { loads } from './scrape-loads.ts';
+import { overload } from './scrape-overload.ts';
 import { saturation } from './scrape-saturation.ts';
+import { ownProcess } from './scrape-process.ts';
 import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
 
@@ -70,6 +72,7 @@ export function createScrape(view: ScrapeView): Scrape {
   upstreams(page, now);
   breakers(page, now);
   saturation(page, now);
+  loads(page, now);
   discovery(page, view);
   concerns(page, view);
   cache(page, view);

@@ -15,7 +15,7 @@ import type { Word } from './cache-fleet.ts';
 /** `starting`: no thread listens yet. `draining`: readiness has failed, what is in flight still finishes. */
 export type GatewayStatus = 'starting' | 'ready' | 'draining';
 
-export type EndpointStatus = 'unhealthy' | 'ejected' | 'draining' | 'joining';
+export type EndpointStatus = 'unhealthy' | 'ejected' | 'draining' | 'joining' | 'down' | 'resting';
 
 export interface EndpointView {
   readonly url: string;
@@ -45,6 +45,10 @@ export interface EndpointView {
   readonly ejectionsBy: readonly EjectionCount[];
   /** Absent: it has none. */
   readonly breaker?: BreakerView | undefined;
+  /** Absent: it is not weighed by what it reports. */
+  readonly load?: LoadView | undefined;
+  /** Absent: it has none. */
+  readonly agent?: AgentView | undefined;
   /** The last changes of its status and its breaker, the oldest first. */
   readonly history: readonly StatusChange[];
 }
@@ -57,6 +61,36 @@ export interface EjectionCount {
   /** `log`: it was only said. */
   readonly mode: 'eject' | 'log';
   readonly count: number;
+}
+
+/** What an endpoint reports of its load. */
+export interface LoadView {
+  readonly utilization: number;
+  /** Requests and errors each second, as it says; 0: it does not. */
+  readonly rate: number;
+  readonly errorRate: number;
+  /** Since its latest report; undefined: there was none. */
+  readonly ageMs: number | undefined;
+  /** Neither too old, nor has it only begun to report. */
+  readonly isTrusted: boolean;
+  /** What its share follows from now. */
+  readonly weight: number;
+  readonly reports: number;
+  /** Reports that could not be read. */
+  readonly malformed: number;
+}
+
+/** What the agent of an endpoint says. */
+export interface AgentView {
+  /** Its latest line. */
+  readonly said: string;
+  /** Of the endpoint's weight. */
+  readonly share: number;
+  /** 0: any number. */
+  readonly maxInFlight: number;
+  /** Why it could not be asked the last time; undefined when it could. */
+  readonly failure: string | undefined;
+  readonly failures: number;
 }
 
 export interface BreakerView {

@@ -113,6 +113,7 @@ class DataPlane implements ListenerHost {
       metrics,
       latency: new LatencyAverages(table, clock),
       random,
+      soon: process.nextTick,
       log,
       plugins,
       balancers,

@@ -13,6 +13,8 @@ import { createBalancer } from '../upstream/balance.ts';
 import { Breaker, hasBreaker } from '../upstream/breaker.ts';
 import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
+import { LoadReader } from '../upstream/load/reader.ts';
+import { adaptiveOf } from '../upstream/load/weights.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
 import { compileSticky } from '../upstream/sticky/compile.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
@@ -162,14 +164,18 @@ export function buildPools(
         const row = plan.endpointRows.get(endpointKey(config, endpoint))!;
         const connections = store.acquire(config, endpoint, row);
         held.push([config, endpoint]);
-        return { ...endpoint, row, connections, breaker: breakerOf('endpoint', config, row, context) };
+        const breaker = breakerOf('endpoint', config, row, context);
+        return { ...endpoint, writtenWeight: endpoint.weight, row, connections, breaker };
       });
       const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
       const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
       const budget = new RetryBudget(clock);
       const gate = gateOf(config, plan, context);
       const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
-      return [config.name, new Pool({ config, endpoints, balancer, table, budget, random, breaker, gate, sticky })];
+      const adaptive = adaptiveOf(config.balance);
+      const loads = adaptive && new LoadReader(adaptive, table.loads, clock);
+      const shared = { config, endpoints, balancer, table, budget, random };
+      return [config.name, new Pool({ ...shared, breaker, gate, sticky, loads })];
     }),
   );
 }
@@ -187,13 +193,13 @@ function breakerOf(
 function gateOf(
   pool: PoolConfig,
   { endpointRows }: GenerationPlan,
-  { thread, threads, table, clock, wheel }: DataContext,
+  { thread, threads, table, clock, wheel, soon }: DataContext,
 ): Gate | undefined {
   const { name, maxInFlight: config } = pool;
   if (config === undefined) return undefined;
   const row = endpointRows.get(poolKey(pool))!;
   const { endpoints } = pool;
-  return new Gate({ name, endpoints, config, row, thread, threads, table, clock, wheel, soon: process.nextTick });
+  return new Gate({ name, endpoints, config, row, thread, threads, table, clock, wheel, soon });
 }
 
 /**

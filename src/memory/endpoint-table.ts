@@ -6,6 +6,7 @@
  */
 import { BreakerTable } from './breaker-table.ts';
 import { PlaceTable } from './place-table.ts';
+import { LoadTable } from './load-table.ts';
 import { SampleTable } from './sample-table.ts';
 
 /** Why an endpoint takes no traffic: bits of its status. Zero is available. */
@@ -18,6 +19,10 @@ export const ENDPOINT = {
   draining: 4,
   /** Has joined others that serve, and has not passed its active check yet. */
   joining: 8,
+  /** Its agent says that it is down. */
+  down: 32,
+  /** Its agent wants nothing new for it: `drain`, `maint`. */
+  resting: 64,
 } as const;
 
 /** Cells of one row in the Int32 part. */
@@ -46,6 +51,7 @@ export class EndpointTable {
   readonly breakers: BreakerTable;
   readonly samples: SampleTable;
   readonly places: PlaceTable;
+  readonly loads: LoadTable;
   /** [0] the epoch: moves whenever any status moves. */
   readonly #header: Int32Array;
   readonly #ints: Int32Array;
@@ -57,7 +63,9 @@ export class EndpointTable {
   /** Pages that no row touches cost no memory, so the capacity can be generous. */
   static allocate(threads: number, capacity = 65_536): EndpointTable {
     const own = HEADER_BYTES + ownBytes(capacity, threads);
-    const parts = [BreakerTable, SampleTable, PlaceTable].map((table) => eights(table.bytes(capacity, threads)));
+    const parts = [LoadTable, BreakerTable, SampleTable, PlaceTable].map((table) =>
+      eights(table.bytes(capacity, threads)),
+    );
     const bytes = parts.reduce((sum, part) => sum + part, own);
     return new EndpointTable({ capacity, threads, shared: new SharedArrayBuffer(bytes) });
   }
@@ -72,7 +80,9 @@ export class EndpointTable {
     const intsAt = HEADER_BYTES + this.#floats.byteLength;
     this.#ints = new Int32Array(shared, intsAt, capacity * INT_COLUMNS);
     this.#byThread = new Int32Array(shared, intsAt + this.#ints.byteLength, capacity * threads);
-    const breakersAt = HEADER_BYTES + ownBytes(capacity, threads);
+    const loadsAt = HEADER_BYTES + ownBytes(capacity, threads);
+    this.loads = new LoadTable(shared, loadsAt, capacity);
+    const breakersAt = loadsAt + eights(LoadTable.bytes(capacity));
     this.breakers = new BreakerTable(shared, breakersAt, capacity, threads);
     const samplesAt = breakersAt + eights(BreakerTable.bytes(capacity, threads));
     this.samples = new SampleTable(shared, samplesAt, capacity, threads);
@@ -80,12 +90,12 @@ export class EndpointTable {
     this.places = new PlaceTable(shared, placesAt, capacity, threads);
   }
 
-  /** Moves whenever any status or breaker does: a pool compares it before each pick and sorts anew only when it moved. */
+  /** Moves whenever any status, breaker or share does: a pool compares it before each pick and sorts anew only when it moved. */
   get epoch(): number {
     return Atomics.load(this.#header, 0);
   }
 
-  /** A breaker has moved. */
+  /** A breaker has moved, or a share. */
   turnEpoch(): void {
     Atomics.add(this.#header, 0, 1);
   }
@@ -111,6 +121,7 @@ export class EndpointTable {
     this.breakers.reset(row);
     this.samples.reset(row);
     this.places.reset(row);
+    this.loads.reset(row);
     Atomics.add(this.#header, 0, 1);
   }
 

@@ -32,7 +32,17 @@ export interface LimitState {
 }
 
 /** Float cells of a row that all threads share, in this order. */
-const STATE = ['limit', 'baseMs', 'windowAt', 'remeasureAt', 'limitBefore', 'aboveMs', 'isSettled', 'seenMs', 'seen'] as const;
+const STATE = [
+  'limit',
+  'baseMs',
+  'windowAt',
+  'remeasureAt',
+  'limitBefore',
+  'aboveMs',
+  'isSettled',
+  'seenMs',
+  'seen',
+] as const;
 const LIMIT = STATE.indexOf('limit');
 const BASE_MS = STATE.indexOf('baseMs');
 const WINDOW_AT = STATE.indexOf('windowAt');

@@ -53,7 +53,7 @@ function startAttempt(context: UpstreamContext, request: UpstreamRequest, handle
   let stuckTo = pool.sticky?.pick(request);
   for (;;) {
     const picked = stuckTo ?? pool.pick(request.exchange, request.tried);
-    const endpoint = gate === undefined || picked === undefined ? picked : gate.takeAt(picked, request);
+    const endpoint = gate === undefined ? picked : gate.takeAt(picked, request);
     stuckTo = undefined;
     if (endpoint === undefined || endpoint === FULL) {
       pool.breaker?.record(poolTicket, 'cancelled', 0);
@@ -196,7 +196,7 @@ class Attempt extends Deadline implements Call, Control {
     exchange.grpc?.onHead(fields);
     if (!this.#recorded && this.#isProbe) this.#record(this.#saidVerdict, this.#headAt - this.#startedAt);
     this.request.bond?.stickiness.answered(this.request.bond, this.#endpoint, fields);
-    this.#handler.onHead(status, fields);
+    this.#handler.onHead(status, this.#withoutReports(fields));
   }
 
   /** The endpoint has done well by agreeing: what passes from here on, and how that ends, is not its doing. */
@@ -214,7 +214,14 @@ class Attempt extends Deadline implements Call, Control {
     if (this.#over) return;
     this.request.exchange.grpc?.onTrailers(trailers);
     this.#end(undefined);
-    this.#handler.onEnd(trailers);
+    this.#handler.onEnd(trailers && this.#withoutReports(trailers));
+  }
+
+  /** What the endpoint says of its load is for the gateway alone. */
+  #withoutReports(fields: string[]): string[] {
+    const { loads } = this.request.pool;
+    if (loads === undefined) return fields;
+    return loads.take(this.#endpoint.row, fields, this.#saidVerdict === VERDICT.failed);
   }
 
   onFailure(error: GatewayError): void {

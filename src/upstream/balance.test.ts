@@ -12,6 +12,7 @@ for (const definition of definitions.values()) {
 describe('the folder of balancers', () => {
   it('is found whole, each by the name of its file', () => {
     expect([...definitions.keys()]).toEqual([
+      'adaptive',
       'hash',
       'ip-hash',
       'least-connections',

@@ -34,8 +34,19 @@ export function createBalancer<Endpoint extends Candidate>(
   config: BalanceConfig,
   context: Omit<BalancerContext, 'hash'>,
 ): Balancer<Endpoint> {
-  const name = typeof config === 'string' ? config : HASH;
+  const name = balancerName(config);
   const definition = definitions.get(name);
   if (definition === undefined) throw new Error(`balance: no balancer is named '${name}'`);
-  return definition.create<Endpoint>(typeof config === 'string' ? context : { ...context, hash: config.hash });
+  const isHash = typeof config === 'object' && 'hash' in config;
+  return definition.create<Endpoint>(isHash ? { ...context, hash: config.hash } : context);
+}
+
+/** `{ hash: … }` and `{ adaptive: … }` name it by their key. */
+function balancerName(config: BalanceConfig): string {
+  return typeof config === 'string' ? config : Object.keys(config)[0]!;
+}
+
+/** As people read it: `hash of header:x-user`. */
+export function describeBalance(config: BalanceConfig): string {
+  return typeof config === 'object' && 'hash' in config ? `hash of ${config.hash}` : balancerName(config);
 }

@@ -12,11 +12,16 @@ import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
 import type { Stickiness } from './sticky/stickiness.ts';
+import { heedAgents, isFull } from './load/agent-limits.ts';
+import type { LoadReader } from './load/reader.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import type { Gate } from './saturation/gate.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
 
 export interface Endpoint extends Candidate {
+  /** What its agent leaves of `writtenWeight`; all of it where none is asked. */
+  weight: number;
+  readonly writtenWeight: number;
   readonly backup: boolean;
   readonly connections: EndpointConnections;
   readonly breaker: Breaker | undefined;
@@ -35,6 +40,8 @@ export interface PoolParts {
   readonly breaker?: Breaker | undefined;
   readonly gate?: Gate | undefined;
   readonly sticky?: Stickiness | undefined;
+  /** Where endpoints are weighed by what they report. */
+  readonly loads?: LoadReader | undefined;
 }
 
 export class Pool {
@@ -49,6 +56,8 @@ export class Pool {
   readonly gate: Gate | undefined;
   /** Asked before `pick`, where sessions keep clients at endpoints. */
   readonly sticky: Stickiness | undefined;
+  readonly loads: LoadReader | undefined;
+  readonly #hasAgents: boolean;
   readonly #verdicts: readonly Verdict[];
   /** What a 503 advises, when nothing is left. */
   readonly #retryAfterSeconds: number;
@@ -61,7 +70,7 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, random, breaker, gate, sticky }: PoolParts) {
+  constructor({ config, endpoints, balancer, table, budget, random, breaker, gate, sticky, loads }: PoolParts) {
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -71,6 +80,8 @@ export class Pool {
     this.breaker = breaker;
     this.gate = gate;
     this.sticky = sticky;
+    this.loads = loads;
+    this.#hasAgents = config.health.agent !== undefined;
     this.#retryAfterSeconds = Math.max(1, Math.ceil((config.health.active?.interval ?? 5000) / 1000));
     this.#balancer = balancer;
     this.#table = table;
@@ -94,6 +105,7 @@ export class Pool {
       if (probed !== undefined) return probed;
     }
     const chosen = this.#balancer.pick(request);
+    if (chosen !== undefined && !this.#hasRoom(chosen)) return this.#withRoom(tried);
     if (chosen === undefined || tried === undefined || !tried.includes(chosen)) return chosen;
     return this.#untried(tried) ?? chosen;
   }
@@ -110,6 +122,10 @@ export class Pool {
 
   /** Why nothing was picked. */
   get unavailable(): GatewayError {
+    if (this.#candidates.some((endpoint) => !this.#hasRoom(endpoint))) {
+      const what = `pool '${this.name}': every endpoint has as many requests as its agent lets it have`;
+      return new GatewayError('connection_limit_reached', what, { retryAfterSeconds: 1 });
+    }
     const broken = this.#broken.length;
     const open = `${broken} of ${this.endpoints.length} breakers ${broken === 1 ? 'is' : 'are'} not closed`;
     const waitMs = Math.min(...this.#broken.map(({ breaker }) => breaker!.waitMs));
@@ -133,12 +149,25 @@ export class Pool {
     return this.#untried(tried) !== undefined;
   }
 
+  /** Its agent lets it have one more. */
+  #hasRoom(endpoint: Endpoint): boolean {
+    return !this.#hasAgents || !isFull(endpoint, this.#table);
+  }
+
+  /** In place of what the balancer chose. */
+  #withRoom(tried: readonly Endpoint[] | undefined): Endpoint | undefined {
+    const withRoom = this.#candidates.filter((endpoint) => endpoint.weight > 0 && this.#hasRoom(endpoint));
+    const untried = withRoom.filter((endpoint) => tried?.includes(endpoint) !== true);
+    const among = untried.length > 0 ? untried : withRoom;
+    return among[Math.floor(this.#random() * among.length)];
+  }
+
   #untried(tried: readonly Endpoint[]): Endpoint | undefined {
     const count = this.#candidates.length;
     const start = Math.floor(this.#random() * count);
     for (let step = 0; step < count; step++) {
       const endpoint = this.#candidates[(start + step) % count]!;
-      if (endpoint.weight > 0 && !tried.includes(endpoint)) return endpoint;
+      if (endpoint.weight > 0 && !tried.includes(endpoint) && this.#hasRoom(endpoint)) return endpoint;
     }
     return undefined;
   }
@@ -152,6 +181,7 @@ export class Pool {
 
   #refresh(): void {
     this.#epoch = this.#table.epoch;
+    if (this.#hasAgents) heedAgents(this.endpoints, this.#table);
     const members = settled(this.endpoints, ({ row }) => (this.#table.status(row) & ENDPOINT.joining) !== 0);
     const { candidates, broken } = chooseCandidates(
       members,

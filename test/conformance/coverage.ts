@@ -37,7 +37,6 @@ import {
   breaking,
   choices,
   coded,
-  discovered,
   none,
   inspected,
   outlive,
@@ -50,15 +49,11 @@ import {
   shape,
   sockets,
   streams,
-  overloaded,
-  overSaturated,
-  saturated,
-  shedding,
-  throws,
   tls,
   tokens,
   type Row,
 } from './coverage-rows.ts';
+import { UPSTREAM_FAULTS } from './coverage-upstreams.ts';
 
 export const FAULTS: readonly Row[] = [
   held(
@@ -369,29 +364,5 @@ export const FAULTS: readonly Row[] = [
     overHttp2('keeps them through reloads, and at the end of its drain'),
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
-  held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
-  held(
-    'C11',
-    'the names of an upstream change, fail or answer nothing',
-    discovered(
-      'they come and go under load, and no request is lost',
-      'they stay as they were when the name is gone or its server is, which is said and counted',
-    ),
-  ),
-  held(
-    'C12',
-    'a name that leads to where it must not',
-    discovered('an address outside of `allow` is refused, and what was before stays'),
-  ),
-  held(
-    'C21',
-    'more than can be done is asked, of the gateway or of a service',
-    overloaded('refuses the lowest priority first and the highest last'),
-    shedding('refuses nobody for one long stall', 'goes on for as long as it is not clearly over'),
-    overSaturated('does 90 percent of what it can with a limit %s', 'are served alike, whatever each of them asks for'),
-    saturated(
-      'always has work, and all that it does is still waited for',
-      'has a place for another as soon as one who waits',
-    ),
-  ),
+  ...UPSTREAM_FAULTS,
 ];

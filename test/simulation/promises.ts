@@ -24,7 +24,7 @@ export function replayOf({ setting }: Run): string {
   const further = Object.entries({ seconds, threads, pool, route }).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name} '${JSON.stringify(value)}'`],
   );
-  const told = typeof balance === 'string' ? balance : `hash:${balance.hash}`;
+  const told = nameOf(balance).replace(' ', ':');
   return ['npm run simulate --', `--scenario ${scenario.name} --balance ${told} --seed ${seed}`, ...further].join(' ');
 }
 

@@ -67,7 +67,8 @@ function amplification({ seconds, setting: { scenario } }: Run): number {
 }
 
 export function nameOf(balance: Balance): string {
-  return typeof balance === 'string' ? balance : `hash ${balance.hash}`;
+  if (typeof balance === 'string') return balance;
+  return 'hash' in balance ? `hash ${balance.hash}` : 'adaptive';
 }
 
 function recoveredMs({ setting: { scenario }, ended, lengthMs }: Run): number | undefined {

@@ -37,6 +37,7 @@ import { attemptDispatch } from '../../src/upstream/attempt.ts';
 import type { BalancerDefinition } from '../../src/upstream/endpoint.ts';
 import type { EndpointStore } from '../../src/upstream/endpoint-store.ts';
 import { LatencyAverages } from '../../src/upstream/latency.ts';
+import type { SessionHome } from '../../src/upstream/sticky/session-home.ts';
 import {
   addressOf,
   CONNECTION,
@@ -200,6 +201,7 @@ export class VirtualGateway {
       metrics: metrics.writer(thread),
       latency: new LatencyAverages(table, clock),
       random,
+      soon: (run) => void clock.after(0, run),
       log: SILENT as unknown as Logger,
       plugins,
       balancers,
@@ -209,6 +211,7 @@ export class VirtualGateway {
       limits,
       cache: undefined as unknown as CacheStore,
       counters,
+      sessions: undefined as unknown as SessionHome,
       tickets: undefined as unknown as TicketSecrets,
       tunnels: undefined as unknown as OpenTunnels,
       draining: false,

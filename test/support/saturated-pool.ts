@@ -148,6 +148,7 @@ export class SaturatedPool {
         endpoints: config.endpoints.map((endpoint, row) => ({
           ...endpoint,
           row,
+          writtenWeight: endpoint.weight,
           connections: this.services[row]!,
           breaker: undefined,
         })),

@@ -1,6 +1,14 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
 import { VERSION } from '../../version.ts';
-import type { AdminView, BreakerView, DiscoveryView, EndpointView, PoolView, SaturationView } from '../view.ts';
+import type {
+  AdminView,
+  BreakerView,
+  DiscoveryView,
+  EndpointView,
+  LoadView,
+  PoolView,
+  SaturationView,
+} from '../view.ts';
 
 export function statusPage(view: AdminView): object {
   return {
@@ -71,7 +79,8 @@ function discoveryOf({ source, endpoints, failure, failures, ageMs }: DiscoveryV
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
-  const { maxInFlight, weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, history } = rest;
+  const { maxInFlight, weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, load, agent, history } =
+    rest;
   return {
     url,
     state: stateOf(status, breaker),
@@ -87,6 +96,8 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     ejections,
     ejectionsBy,
     ...(breaker && { breaker: breakerOf(breaker) }),
+    ...(load && { load: loadOf(load) }),
+    ...(agent && { agent }),
     history: history.map((change) => ({ since: time(change.since), reason: change.reason })),
   };
 }
@@ -100,6 +111,11 @@ function stateOf(status: readonly string[], breaker: BreakerView | undefined): s
 
 function breakerOf({ since, ...breaker }: BreakerView): object {
   return { ...breaker, ...(since !== undefined && { since: time(since) }) };
+}
+
+function loadOf({ ageMs, isTrusted, weight, ...load }: LoadView): object {
+  const ageSeconds = ageMs === undefined ? null : Math.round(ageMs / 1000);
+  return { ...load, ageSeconds, trusted: isTrusted, weight: Math.round(weight * 1000) / 1000 };
 }
 
 export function routesPage(view: AdminView): object {

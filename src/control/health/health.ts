@@ -1,14 +1,16 @@
 /**
- * The health of all endpoints, in one place: active probes, passive ejection, panic, and what is known of breakers. Each writes its own bit of the
- * shared table through the registry; every change is logged here, once, with its reason.
+ * The health of all endpoints, in one place: active probes, agents, passive ejection, panic, what is known of breakers, and
+ * what load they report. Each writes its own bit of the shared table through the registry; every change is logged here, once, with its reason.
  */
 import type { Clock, Random } from '../../clock.ts';
 import type { Config } from '../../config/schema.ts';
 import { ENDPOINT, type EndpointTable } from '../../memory/endpoint-table.ts';
 import type { EndpointChange, EndpointRegistry } from '../endpoint-registry.ts';
 import type { ControlLog } from '../log.ts';
+import { AgentWatch } from './agents.ts';
 import { BreakerWatch } from './breakers.ts';
 import type { CreateChecker } from './checker.ts';
+import { LoadWatch } from './loads.ts';
 import { HealthMonitor } from './monitor.ts';
 import { OutlierWatch } from './outliers.ts';
 import { PanicWatch } from './panic.ts';
@@ -27,6 +29,8 @@ export class Health {
   readonly passive: PassiveHealth;
   readonly panic: PanicWatch;
   readonly breakers: BreakerWatch;
+  readonly agents: AgentWatch;
+  readonly loads: LoadWatch;
   readonly #outliers: OutlierWatch;
   readonly #monitor: HealthMonitor;
 
@@ -36,6 +40,8 @@ export class Health {
     this.passive = new PassiveHealth(parts);
     this.#outliers = new OutlierWatch({ ...parts, passive: this.passive });
     this.breakers = new BreakerWatch(parts);
+    this.agents = new AgentWatch(parts);
+    this.loads = new LoadWatch(parts);
     this.#monitor = new HealthMonitor({ ...parts, onRecovered: (endpoint) => this.passive.recovered(endpoint) });
   }
 
@@ -46,11 +52,15 @@ export class Health {
     this.passive.update();
     this.#outliers.update();
     this.breakers.update();
+    this.agents.update();
+    this.loads.update();
   }
 
   close(): void {
     this.#monitor.close();
     this.#outliers.close();
+    this.agents.close();
+    this.loads.close();
     this.passive.close();
   }
 }
@@ -60,6 +70,8 @@ const EVENTS: Readonly<Record<number, readonly [on: string, off: string]>> = {
   [ENDPOINT.unhealthy]: ['endpoint_unhealthy', 'endpoint_healthy'],
   [ENDPOINT.ejected]: ['endpoint_ejected', 'endpoint_returned'],
   [ENDPOINT.draining]: ['endpoint_draining', 'endpoint_undrained'],
+  [ENDPOINT.down]: ['endpoint_down', 'endpoint_up'],
+  [ENDPOINT.resting]: ['endpoint_resting', 'endpoint_resumed'],
   [ENDPOINT.joining]: ['endpoint_joining', 'endpoint_joined'],
 };
 

@@ -109,9 +109,7 @@ describe('endpoints that are compared', () => {
     four.answer(1, 0, 40);
     four.window();
     expect(four.ejected()).toHaveLength(1);
-    expect(four.entries[0]!.message).toBe(
-      'not ejected because only 2 others of the pool are available, minHealthy is 3',
-    );
+    expect(four.entries[0]!.message).toBe('not ejected because only 2 of the others are available, minHealthy is 3');
   });
 
   test('are not ejected while the breakers of the others are open', () => {

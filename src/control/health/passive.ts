@@ -1,9 +1,9 @@
 /**
  * Passive health: what real traffic tells. The data threads count failures in a row and report an endpoint as suspect, and
- * outliers.ts compares endpoints; here, where the whole pool is seen, it is decided whether the pool can spare it. An ejection ends by itself, and on
- * probation: one more failure ejects again, and for longer. A good active probe alone does not end it: a health endpoint
- * that answers 200 while requests fail must not have the last word. Probes that failed and then pass again do: the
- * endpoint was away, and whatever is back need not wait for the sentence of what it was.
+ * outliers.ts compares endpoints; here, where the whole pool is seen, it is decided whether the pool can spare it. An
+ * ejection ends by itself, and on probation: one more failure ejects again, and for longer. A good active probe alone does
+ * not end it: a health endpoint that answers 200 while requests fail must not have the last word. Probes that failed and
+ * then pass again do: the endpoint was away, and whatever is back need not wait for the sentence of what it was.
  */
 import type { Clock, Timer } from '../../clock.ts';
 import type { PassiveHealthConfig } from '../../config/schema.ts';
@@ -165,12 +165,13 @@ export class PassiveHealth {
     const left = members.filter((member) => member !== endpoint && this.#canServe(member)).length;
     if (left >= needed) return undefined;
     if (left === 0) return 'no other endpoint of the pool is available';
-    return `only ${left} others of the pool are available, minHealthy is ${needed}`;
+    return `only ${left} of the others ${left === 1 ? 'is' : 'are'} available, minHealthy is ${needed}`;
   }
 
   #canServe(member: RegisteredEndpoint): boolean {
     const { registry, table } = this.#parts;
-    if (member.config.weight === 0 || registry.status(member) !== 0 || this.#isOut(member)) return false;
+    const weight = member.config.weight * table.loads.share(member.row);
+    if (weight === 0 || registry.status(member) !== 0 || this.#isOut(member)) return false;
     const { breaker } = member.pool;
     const isBroken = stateOf(table.breakers.word(member.row)) !== BREAKER.closed;
     return breaker === undefined || !hasBreaker(breaker, 'endpoint') || !isBroken;

@@ -10,7 +10,7 @@
  * One limit for all threads, in shared memory: whichever thread ends a window moves it.
  */
 import type { Clock } from '../../clock.ts';
-import type { AdaptiveConfig } from '../../config/schema.ts';
+import type { AdaptiveLimitConfig } from '../../config/schema.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
 import type { LimitState, PlaceTable } from '../../memory/place-table.ts';
 
@@ -33,7 +33,7 @@ const FIRST_MS = 1000;
 const DOUBTS = 20;
 
 export interface AdaptiveLimitParts {
-  readonly config: AdaptiveConfig;
+  readonly config: AdaptiveLimitConfig;
   /** The pool's. */
   readonly row: number;
   readonly thread: number;
@@ -43,7 +43,7 @@ export interface AdaptiveLimitParts {
 
 export class AdaptiveLimit {
   readonly #parts: AdaptiveLimitParts;
-  readonly #config: AdaptiveConfig;
+  readonly #config: AdaptiveLimitConfig;
   readonly #row: number;
   readonly #places: PlaceTable;
   readonly #state: LimitState = {

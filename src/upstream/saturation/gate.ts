@@ -107,19 +107,26 @@ export class Gate extends Deadline {
   }
 
   /** Called by `start`: takes a place at the endpoint that was picked, or where there is one. */
-  takeAt(picked: Endpoint, { pool, tried }: UpstreamRequest): Endpoint | typeof FULL {
-    if (this.#takeAt(picked)) return picked;
+  takeAt(picked: Endpoint | undefined, { pool, tried }: UpstreamRequest): Endpoint | typeof FULL | undefined {
+    if (picked !== undefined && this.#takeAt(picked)) return picked;
+    const { candidates } = pool;
     for (;;) {
-      const other = leastBusy(pool.candidates, tried, this.#hasRoom, this.#table);
-      if (other === undefined) return FULL;
+      const other = leastBusy(candidates, tried, this.#hasRoom, this.#table);
+      if (other === undefined) return candidates.every(this.#hasRoom) ? undefined : FULL;
       if (this.#takeAt(other)) return other;
     }
   }
 
-  readonly #hasRoom = (endpoint: Endpoint): boolean => this.#table.inFlight(endpoint.row) < this.#mostAt(endpoint);
+  readonly #hasRoom = (endpoint: Endpoint): boolean => this.#table.inFlight(endpoint.row) < this.#mostNowAt(endpoint);
 
   #takeAt(endpoint: Endpoint): boolean {
-    return this.#table.tryBegin(endpoint.row, this.#thread, this.#mostAt(endpoint));
+    return this.#table.tryBegin(endpoint.row, this.#thread, this.#mostNowAt(endpoint));
+  }
+
+  /** Its agent may let it have less. */
+  #mostNowAt(endpoint: Endpoint): number {
+    const asked = this.#table.loads.maxInFlight(endpoint.row);
+    return asked > 0 ? Math.min(asked, this.#mostAt(endpoint)) : this.#mostAt(endpoint);
   }
 
   #mostAt({ maxInFlight }: Pick<Endpoint, 'maxInFlight'>): number {

@@ -1,0 +1,52 @@
+/** Rows of what upstreams do to a gateway, and too much load to both. */
+import {
+  held,
+  breakers,
+  discovered,
+  outliers,
+  overloaded,
+  overSaturated,
+  saturated,
+  shedding,
+  throws,
+  type Row,
+} from './coverage-rows.ts';
+
+export const UPSTREAM_FAULTS: readonly Row[] = [
+  held('F112', 'an endpoint that fails at once', outliers('by default: one of three that fails at once is out')),
+  held('F116', 'a health endpoint that lies', outliers('a health endpoint that says 200 while requests fail')),
+  held(
+    'F119',
+    'circuit breakers',
+    breakers(
+      'opens when its share of answers failed',
+      'lets a trickle through over both threads',
+      'gives the place of a probe back when its client leaves',
+    ),
+  ),
+  held('F120', 'a plugin that throws', throws('in its %s: 500 for that request alone', 'is counted')),
+  held(
+    'C11',
+    'the names of an upstream change, fail or answer nothing',
+    discovered(
+      'they come and go under load, and no request is lost',
+      'they stay as they were when the name is gone or its server is, which is said and counted',
+    ),
+  ),
+  held(
+    'C12',
+    'a name that leads to where it must not',
+    discovered('an address outside of `allow` is refused, and what was before stays'),
+  ),
+  held(
+    'C21',
+    'more than can be done is asked, of the gateway or of a service',
+    overloaded('refuses the lowest priority first and the highest last'),
+    shedding('refuses nobody for one long stall', 'goes on for as long as it is not clearly over'),
+    overSaturated('does 90 percent of what it can with a limit %s', 'are served alike, whatever each of them asks for'),
+    saturated(
+      'always has work, and all that it does is still waited for',
+      'has a place for another as soon as one who waits',
+    ),
+  ),
+];
