@@ -101,6 +101,8 @@ export interface PluginDefinition<Options = never, Made extends Concern | Promis
 export interface ConfigFault {
   readonly path: readonly (string | number)[];
   readonly message: string;
+  /** Default: error. */
+  readonly severity?: 'error' | 'warning';
 }
 
 /** A ConfigFault that is thrown, while options are resolved. */

@@ -67,6 +67,8 @@ export class Flight implements ResponseHandler, Source {
     // Before the question: what is forgotten or purged from here on must not come back with the answer.
     this.#asked = this.#cache.store.asked(this.purpose.url);
     this.#askedAt = this.#cache.clock.now();
+    // Others may come to wait for it, and the store wants it whole: no one client's deadline is told.
+    this.#request.tellsDeadline = undefined;
     // What is for the store is asked for as a whole, whatever the client that caused it had wanted.
     if (this.#stored !== undefined || this.#asksAgain || this.#isBackground) {
       this.#request.fields = conditionalFields(this.#ownFields, this.#stored?.head);

@@ -4,6 +4,7 @@ import Value from 'typebox/value';
 import { seededRandom } from '../../src/clock.ts';
 import type { PluginContext } from '../../src/extension.ts';
 import { codeOf, type GrpcStatus } from '../../src/grpc/status.ts';
+import { Counted } from '../../test/support/budget.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { Heard, Scripted, type Play } from '../../test/support/scripted-dispatch.ts';
 import { until } from '../../test/support/until.ts';
@@ -20,7 +21,8 @@ function call(script: readonly Play[], config: Partial<RetryConfig> = {}) {
   const grpc: { status: number | undefined } = { status: undefined };
   Object.assign(scripted.request.exchange, { grpc });
   const heard = new Heard();
-  const context = { clock, random: seededRandom(1) } as unknown as PluginContext;
+  const { counter } = new Counted();
+  const context = { clock, random: seededRandom(1), counter } as unknown as PluginContext;
   retry.create({ ...DEFAULTS, ...config }, context).layer!(scripted.dispatch)(scripted.request, heard);
   return { clock, body, scripted, grpc, heard, tries: () => scripted.tried.length };
 }

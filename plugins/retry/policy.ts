@@ -28,21 +28,17 @@ const GRPC_WORDS: readonly (readonly [word: RetryWord, code: number])[] = [
   ['grpc-unavailable', codeOf('UNAVAILABLE')],
 ];
 
-/** RFC 9110 §9.2.2: safe methods, PUT and DELETE. Further ones are from WebDAV's registry and the QUERY draft. */
-const IDEMPOTENT: ReadonlySet<string> = new Set([
-  ...['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY', 'PROPFIND', 'REPORT', 'SEARCH'],
-  ...['PUT', 'DELETE'],
-]);
-
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method);
-}
+/** Why a try that failed in a way which is tried again was not. */
+export const WITHHELD = ['attempts', 'method', 'body', 'retry-after', 'deadline', 'budget', 'crowded'] as const;
+export type Withheld = (typeof WITHHELD)[number];
 
 export class RetryPolicy {
   readonly attempts: number;
   readonly share: number;
   /** Larger bodies are not kept for a second try; 0 when nothing that was sent is ever sent again. */
   readonly keptBytes: number;
+  /** Nobody is kept waiting for longer because an answer asks for it. */
+  readonly longestAskedMs: number;
   readonly #on: ReadonlySet<RetryWord | number>;
   readonly #grpcCodes: ReadonlySet<number>;
   readonly #baseMs: number;
@@ -52,6 +48,7 @@ export class RetryPolicy {
   constructor(config: RetryConfig, random: Random) {
     this.attempts = config.attempts;
     this.share = config.budget;
+    this.longestAskedMs = config.retryAfter;
     this.keptBytes = config.on.every((word) => word === 'connect') ? 0 : config.maxBody;
     this.#on = new Set(config.on);
     this.#grpcCodes = new Set(GRPC_WORDS.flatMap(([word, code]) => (config.on.includes(word) ? [code] : [])));
@@ -60,15 +57,13 @@ export class RetryPolicy {
     this.#random = random;
   }
 
-  /** RFC 9110 §9.2.2: what may have been processed is repeated only where twice is the same as once. */
-  coversError(error: GatewayError, method: string): boolean {
-    const trouble = TROUBLES[error.type];
-    return trouble !== undefined && this.#on.has(trouble) && (error.retry === 'always' || isIdempotent(method));
+  coversError({ type, retry }: GatewayError): boolean {
+    const trouble = TROUBLES[type];
+    return trouble !== undefined && retry !== 'never' && this.#on.has(trouble);
   }
 
-  /** An answer tells that the request arrived, and a 503 does not tell how far it got. */
-  coversStatus(status: number, method: string): boolean {
-    return status >= 400 && this.#on.has(status) && isIdempotent(method);
+  coversStatus(status: number): boolean {
+    return status >= 400 && this.#on.has(status);
   }
 
   /**
@@ -79,8 +74,12 @@ export class RetryPolicy {
     return code !== undefined && this.#grpcCodes.has(code);
   }
 
-  /** Full jitter: clients that failed together must not return together. @param retry 0 for the first. */
-  backoffMs(retry: number): number {
-    return this.#random() * Math.min(this.#maxMs, this.#baseMs * 2 ** retry);
+  /**
+   * Full jitter: clients that failed together must not return together, also those that were all told the same time.
+   * @param retry 0 for the first. @param askedMs by the answer.
+   */
+  backoffMs(retry: number, askedMs = 0): number {
+    const ownMs = this.#random() * Math.min(this.#maxMs, this.#baseMs * 2 ** retry);
+    return askedMs === 0 ? ownMs : Math.max(ownMs, askedMs * (1 + this.#random() / 2));
   }
 }

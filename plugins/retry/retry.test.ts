@@ -4,8 +4,9 @@ import Value from 'typebox/value';
 import { seededRandom } from '../../src/clock.ts';
 import type { Control, Dispatch } from '../../src/data/dispatch.ts';
 import { GatewayError } from '../../src/errors.ts';
+import type { RouteConfig } from '../../src/config/schema.ts';
 import type { PluginContext } from '../../src/extension.ts';
-import { RetryBudget } from '../../src/upstream/retry-budget.ts';
+import { budgetOf, Counted } from '../../test/support/budget.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { Heard, Scripted, type Play, type ScriptedOptions } from '../../test/support/scripted-dispatch.ts';
 import retry from './index.ts';
@@ -20,13 +21,16 @@ const CLIENT_LEFT = new GatewayError('connection_terminated', 'the client left')
 function send(script: readonly Play[], options: Options = {}) {
   const clock = options.clock ?? new FakeClock();
   const scripted = new Scripted(script, { ...options, clock });
-  const context = { clock, random: seededRandom(options.seed ?? 1) } as unknown as PluginContext;
+  const counted = new Counted();
+  const { counter } = counted;
+  const context = { clock, random: seededRandom(options.seed ?? 1), counter } as unknown as PluginContext;
   const heard = new Heard();
   retry.create({ ...DEFAULTS, ...options.config }, context).layer!(scripted.dispatch)(scripted.request, heard);
   return {
     clock,
     scripted,
     heard,
+    counted,
     tries: () => scripted.tried.length,
     rows: () => scripted.tried.map((one) => one.row),
   };
@@ -229,7 +233,7 @@ describe('how often, where and when', () => {
 describe('the budget', () => {
   it('holds all tries under a full outage to 1.2 times the requests', () => {
     const clock = new FakeClock();
-    const budget = new RetryBudget(clock);
+    const budget = budgetOf(clock);
     let tries = 0;
     const all = Array.from({ length: 1_000 }, (_, seed) => {
       clock.advance(10);
@@ -248,6 +252,132 @@ describe('the budget', () => {
     const { clock, tries } = send(['connection_refused']);
     clock.advance(1_000);
     expect(tries()).toBe(3);
+  });
+});
+
+describe('a pool in which as many retries as may be are under way', () => {
+  const config: Partial<RetryConfig> = { on: ['reset', 503] };
+  const crowd = () => {
+    const clock = new FakeClock();
+    const budget = budgetOf(clock, { active: () => 1 });
+    for (let request = 0; request < 1_000; request++) budget.recordRequest(clock.now());
+    for (let place = 0; place < 3; place++) expect(budget.ask(0.2)).toBe('granted');
+    return { clock, budget };
+  };
+
+  it('passes a failure on that was answered', () => {
+    const { clock, budget } = crowd();
+    const { heard, counted } = send([503, 200], { clock, budget, config });
+    expect(heard.events).toEqual(['start', 'head 503', 'body of 503', 'end']);
+    expect(counted.values).toEqual({ crowded: 1 });
+  });
+
+  it('has one that was not answered wait for a place', () => {
+    const { clock, budget } = crowd();
+    const { heard, tries, scripted } = send(['connection_terminated', 200], { clock, budget, config });
+    clock.advance(5_000);
+    expect(tries()).toBe(1);
+    expect(scripted.request.exchange.retries).toBe(0);
+    budget.leave();
+    clock.advance(250);
+    expect(heard.events).toEqual(['start', 'head 200', 'body of 200', 'end']);
+  });
+
+  it('has it wait no longer than there is time, and leaves no timer behind', () => {
+    const { clock, budget } = crowd();
+    const { heard, counted } = send(['connection_terminated'], { clock, budget, config, headMs: 2_000 });
+    const began = clock.now();
+    while (heard.error === undefined) clock.advance(10);
+    expect(clock.now() - began).toBeLessThanOrEqual(2_000);
+    expect(heard.events).toEqual(['start', 'error connection_terminated']);
+    expect(counted.values).toEqual({ crowded: 1 });
+    expect(clock.pending).toBe(0);
+  });
+
+  it('is crowded no longer when they have ended, however they ended', () => {
+    for (const script of [[503, 200], [503], ['connection_terminated', 'hang'], ['connection_terminated']] as const) {
+      const clock = new FakeClock();
+      const budget = budgetOf(clock, { active: () => 1 });
+      for (let request = 0; request < 1_000; request++) budget.recordRequest(clock.now());
+      for (let request = 0; request < 10; request++) {
+        const { heard } = send(script, { clock, budget, config, seed: request });
+        clock.advance(1_000);
+        heard.control!.abort(CLIENT_LEFT);
+      }
+      for (let request = 0; request < 1_000; request++) budget.recordRequest(clock.now());
+      const free = [1, 2, 3, 4].map(() => budget.ask(0.2));
+      expect(free).toEqual(['granted', 'granted', 'granted', 'crowded']);
+    }
+  });
+});
+
+describe('an answer that asks to be left alone', () => {
+  const config: Partial<RetryConfig> = { on: [503] };
+  const busy =
+    (...fields: string[]): Play =>
+    (scripted) => {
+      scripted.head(503, fields);
+      scripted.end();
+    };
+  const waitOf = (play: Play, seed = 1) => {
+    const { clock, scripted } = send([play, 200], { config, seed });
+    clock.advance(20_000);
+    return scripted.tried.length === 1 ? undefined : scripted.tried[1]!.at - scripted.tried[0]!.at;
+  };
+
+  it('is, for as long as it asks, and up to half of that longer: not all come back at once', () => {
+    const waits = Array.from({ length: 20 }, (_, seed) => waitOf(busy('Retry-After', '1'), seed)!);
+    for (const wait of waits) {
+      expect(wait).toBeGreaterThanOrEqual(1_000);
+      expect(wait).toBeLessThan(1_500);
+    }
+    expect(new Set(waits.map(Math.floor)).size).toBeGreaterThan(10);
+  });
+
+  it('is until the date that it names', () => {
+    const clock = new FakeClock();
+    const wait = waitOf(busy('retry-after', new Date(Math.ceil(clock.wall() / 1_000) * 1_000 + 1_000).toUTCString()));
+    expect(wait).toBeGreaterThanOrEqual(1_000);
+    expect(wait).toBeLessThan(3_000);
+  });
+
+  it.each(['soon', '-1', '1.5', '', '0', 'Thu, 01 Jan 1970 00:00:00 GMT'])(
+    'is tried again as any other when it says %j, which asks for nothing',
+    (value) => expect(waitOf(busy('retry-after', value))).toBeLessThan(25),
+  );
+
+  it('is passed on when it asks for longer than anybody is kept waiting', () => {
+    for (const value of ['3', '99999999999', 'Fri, 31 Dec 2100 00:00:00 GMT']) {
+      const { heard, counted, clock } = send([busy('retry-after', value), 200], { config });
+      expect(heard.events).toEqual(['start', 'head 503', 'end']);
+      expect(clock.pending).toBe(0);
+      expect(counted.values).toEqual({ 'retry-after': 1 });
+    }
+  });
+
+  it('is passed on when that would outlast the time that is left', () => {
+    const { heard, counted } = send([busy('retry-after', '1'), 200], { config, headMs: 900 });
+    expect(heard.events).toEqual(['start', 'head 503', 'end']);
+    expect(counted.values).toEqual({ deadline: 1 });
+  });
+});
+
+describe('what was not tried again', () => {
+  it.each([
+    ['attempts', ['connection_refused'], { config: { attempts: 1 } }],
+    ['method', ['connection_terminated'], { method: 'POST' }],
+    ['budget', [503], { config: { on: [503], budget: 0 } }],
+    ['deadline', ['connection_terminated'], { headMs: 0 }],
+  ] as [string, Play[], Options][])('is counted by why: %s', (reason, script, options) => {
+    const { clock, counted } = send(script, options);
+    clock.advance(1_000);
+    expect(counted.values).toEqual({ [reason]: 1 });
+  });
+
+  it('is not counted where nothing names it', () => {
+    const { clock, counted } = send([503, 200]);
+    clock.advance(1_000);
+    expect(counted.values).toEqual({});
   });
 });
 
@@ -357,7 +487,8 @@ describe('a client that leaves', () => {
 
   it('ends a try that begins late, because something below held it back', () => {
     const clock = new FakeClock();
-    const context = { clock, random: seededRandom(1) } as unknown as PluginContext;
+    const { counter } = new Counted();
+    const context = { clock, random: seededRandom(1), counter } as unknown as PluginContext;
     const heard = new Heard();
     let begin = (_control: Control) => {};
     const holding: Dispatch = (_request, handler) => (begin = (control) => handler.onStart(control));
@@ -379,6 +510,7 @@ describe('the options', () => {
       on: ['connect', 'reset'],
       budget: 0.2,
       backoff: { base: 25, max: 250 },
+      retryAfter: 2_000,
       maxBody: 65_536,
     });
   });
@@ -388,7 +520,30 @@ describe('the options', () => {
     for (const wrong of [{ on: ['sometimes'] }, { on: [200] }, { on: [] }, { attempts: 11 }, { attempt: 1 }, true]) {
       expect(accepts(wrong)).toBe(false);
     }
-    const faults = retry.check!({ ...DEFAULTS, backoff: { base: 300, max: 250 } }, {} as never, new Set());
-    expect(faults[0]?.path).toEqual(['backoff', 'base']);
+  });
+
+  const TIMEOUT = { head: 15_000, idle: 60_000, streamIdle: 300_000 };
+  const faultsOf = (config: Partial<RetryConfig>, timeout: object = {}) => {
+    const route = { timeout: { ...TIMEOUT, ...timeout } } as RouteConfig;
+    return retry.check!({ ...DEFAULTS, ...config }, route, new Set());
+  };
+
+  it('are fine by default, and where there is none to check', () => {
+    expect(faultsOf({})).toEqual([]);
+    expect(faultsOf({ attempts: 0, budget: 0 })).toEqual([]);
+  });
+
+  it.each([
+    ['a backoff that begins above its limit', { backoff: { base: 300, max: 250 } }, {}, 'backoff.base', undefined],
+    ['a backoff as long as the total', { backoff: { base: 250, max: 250 } }, { total: 250 }, 'backoff.base', 'warning'],
+    ['a backoff as long as the head', { backoff: { base: 50, max: 250 } }, { head: 50 }, 'backoff.base', 'warning'],
+    ['a budget of nothing', { budget: 0 }, {}, 'budget', 'warning'],
+  ] as const)('are told: %s', (_, config, timeout, path, severity) => {
+    const faults = faultsOf(config, timeout);
+    expect(faults.map((fault) => [fault.path.join('.'), fault.severity])).toEqual([[path, severity]]);
+  });
+
+  it('say nothing of a budget of nothing where nothing would need it', () => {
+    expect(faultsOf({ budget: 0, on: ['connect'] })).toEqual([]);
   });
 });

@@ -33,7 +33,7 @@ const RetryObject = Type.Object(
       },
     ),
     budget: Percent(
-      'Retries may be at most this share of the pool’s requests of the last 10 seconds; 100% = no limit.',
+      'Retries and hedges may be at most this share of the pool’s requests, of the last 10 seconds and of those open now; 100% = no limit.',
       '20%',
     ),
     backoff: Type.Object(
@@ -46,6 +46,10 @@ const RetryObject = Type.Object(
         default: {},
         description: 'How long to wait, unless nothing was sent and another endpoint is left.',
       },
+    ),
+    retryAfter: Duration(
+      'The longest Retry-After of an answer that is waited for; an answer that asks for more is passed on.',
+      '2s',
     ),
     maxBody: Size(
       'Bodies of idempotent requests up to this size are read first, so that they can be sent again.',

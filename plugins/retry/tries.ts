@@ -5,8 +5,10 @@
 import type { Clock, Timer } from '../../src/clock.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../../src/data/dispatch.ts';
 import { GatewayError } from '../../src/errors.ts';
+import { isIdempotent } from '../../src/idempotent.ts';
+import { askedMs } from './asked.ts';
 import { isKeepable, isReplayable, KeptBody } from './body.ts';
-import { isIdempotent, type RetryPolicy } from './policy.ts';
+import type { RetryPolicy, Withheld } from './policy.ts';
 import { StreamedCall } from './replay.ts';
 
 /**
@@ -18,9 +20,15 @@ type State = 'trying' | 'discarding' | 'answering' | 'over';
 
 const DISCARDED = new GatewayError('connection_terminated', 'the answer was discarded to try the request again');
 
+/** What all requests of a route share. */
+export interface RouteRetries {
+  readonly policy: RetryPolicy;
+  readonly clock: Clock;
+  readonly onWithheld: (reason: Withheld) => void;
+}
+
 export class Tries implements ResponseHandler, Control {
-  readonly #policy: RetryPolicy;
-  readonly #clock: Clock;
+  readonly #route: RouteRetries;
   readonly #next: Dispatch;
   readonly #request: UpstreamRequest;
   readonly #handler: ResponseHandler;
@@ -29,15 +37,18 @@ export class Tries implements ResponseHandler, Control {
   /** Until the further try that was decided on. */
   #delayMs = 0;
   #wait: Timer | undefined;
+  /** Of the try before, for when there is no place for the further one in time. */
+  #lastError: GatewayError | undefined;
+  /** The further try was granted by the budget, and has not left it. */
+  #isGranted = false;
   #keptBody: KeptBody | undefined;
   #streamedCall: StreamedCall | undefined;
   /** Of the try under way. */
   #control: Control | undefined;
   #stoppedBy: GatewayError | undefined;
 
-  constructor(policy: RetryPolicy, clock: Clock, next: Dispatch, request: UpstreamRequest, handler: ResponseHandler) {
-    this.#policy = policy;
-    this.#clock = clock;
+  constructor(route: RouteRetries, next: Dispatch, request: UpstreamRequest, handler: ResponseHandler) {
+    this.#route = route;
     this.#next = next;
     this.#request = request;
     this.#handler = handler;
@@ -45,14 +56,15 @@ export class Tries implements ResponseHandler, Control {
 
   start(): void {
     const request = this.#request;
-    request.pool.budget.recordRequest();
+    const { body, exchange } = request;
+    const { keptBytes } = this.#route.policy;
+    request.pool.budget.recordRequest(exchange.startedAt);
     // Before the first try, so that the client can leave at any moment, also between tries.
     this.#handler.onStart(this);
-    const { body, exchange } = request;
     if (exchange.grpc !== undefined && body !== null && !Buffer.isBuffer(body)) {
-      this.#streamedCall = new StreamedCall(body, this.#policy.keptBytes);
+      this.#streamedCall = new StreamedCall(body, keptBytes);
     }
-    if (isIdempotent(request.method) && isKeepable(request, this.#policy.keptBytes)) this.#keepBody();
+    if (isIdempotent(request.method) && isKeepable(request, keptBytes)) this.#keepBody();
     else this.#try();
   }
 
@@ -73,30 +85,79 @@ export class Tries implements ResponseHandler, Control {
 
   // --- the decision ---
 
-  /** @param nothingSent then another endpoint is tried at once: waiting would help nobody. */
-  #mayTryAgain(nothingSent: boolean): boolean {
+  /** @param mayRepeat the method, or that nothing was sent, allows it. */
+  #decide(mayRepeat: boolean, isFree: boolean, asked: number, hasAnswer: boolean): boolean {
+    const withheld = this.#reasonAgainst(mayRepeat, isFree, asked, hasAnswer);
+    if (withheld === undefined) return true;
+    this.#route.onWithheld(withheld);
+    return false;
+  }
+
+  /** @param isFree nothing was sent: another endpoint is tried at once, for waiting would help nobody. */
+  #reasonAgainst(mayRepeat: boolean, isFree: boolean, asked: number, hasAnswer: boolean): Withheld | undefined {
+    const { policy } = this.#route;
     const request = this.#request;
-    if (this.#retries >= this.#policy.attempts || !this.#isReplayable) return false;
+    this.#leaveBudget();
+    if (!mayRepeat) return 'method';
+    if (this.#retries >= policy.attempts) return 'attempts';
+    if (!this.#isReplayable) return 'body';
+    if (asked > policy.longestAskedMs) return 'retry-after';
     const untriedLeft = rememberEndpoint(request);
-    const atOnce = nothingSent && untriedLeft && this.#retries === 0;
-    this.#delayMs = atOnce ? 0 : this.#policy.backoffMs(this.#retries);
-    if (request.exchange.remainingMs() <= this.#delayMs) return false;
+    const atOnce = isFree && untriedLeft && this.#retries === 0;
+    this.#delayMs = atOnce ? 0 : policy.backoffMs(this.#retries, asked);
+    if (request.exchange.remainingMs() <= this.#delayMs) return 'deadline';
     // A try of which nothing was sent gave no upstream any work, so the next one is no load on top: it costs no budget.
-    // The budget last: it is spent by asking.
-    return nothingSent || request.pool.budget.tryRetry(this.#policy.share);
+    return isFree ? undefined : this.#askBudget(hasAnswer);
+  }
+
+  /** The budget last: it is spent by asking. Who has no answer to pass on loses nothing by waiting for a place. */
+  #askBudget(hasAnswer: boolean): Withheld | undefined {
+    const answer = this.#request.pool.budget.ask(this.#route.policy.share);
+    this.#isGranted = answer === 'granted';
+    if (this.#isGranted) return undefined;
+    if (answer === 'spent') return 'budget';
+    return hasAnswer ? 'crowded' : undefined;
   }
 
   get #isReplayable(): boolean {
     return isReplayable(this.#request) || this.#streamedCall?.canReplay === true;
   }
 
-  #tryAgain(): void {
+  #tryAgain(isFree: boolean): void {
     this.#control = undefined;
     this.#retries++;
+    if (this.#delayMs === 0) this.#retry(isFree);
+    else this.#wait = this.#route.clock.after(this.#delayMs, () => this.#retry(isFree));
+  }
+
+  #retry(isFree: boolean): void {
+    if (!isFree && !this.#isGranted) {
+      const withheld = this.#askBudget(false);
+      if (withheld !== undefined) return this.#giveUp(withheld);
+      if (!this.#isGranted) return this.#waitForPlace();
+    }
     this.#request.exchange.retries++;
     if (!isReplayable(this.#request)) this.#request.body = this.#streamedCall!.replay();
-    if (this.#delayMs === 0) this.#try();
-    else this.#wait = this.#clock.after(this.#delayMs, () => this.#try());
+    this.#try();
+  }
+
+  /** As many further tries as may be are under way: those of an endpoint that has just been killed, say. */
+  #waitForPlace(): void {
+    const { policy, clock } = this.#route;
+    const delayMs = policy.backoffMs(this.#retries);
+    if (this.#request.exchange.remainingMs() <= delayMs) return this.#giveUp('crowded');
+    this.#wait = clock.after(delayMs, () => this.#retry(false));
+  }
+
+  #giveUp(withheld: Withheld): void {
+    this.#route.onWithheld(withheld);
+    this.#state = 'over';
+    this.#handler.onError(this.#lastError!);
+  }
+
+  #leaveBudget(): void {
+    if (this.#isGranted) this.#request.pool.budget.leave();
+    this.#isGranted = false;
   }
 
   // --- handler of each try ---
@@ -112,19 +173,24 @@ export class Tries implements ResponseHandler, Control {
 
   onHead(status: number, fields: string[]): void {
     if (this.#state !== 'trying') return;
-    if (this.#isWorthless(status) && this.#mayTryAgain(false)) {
+    if (this.#isWorthAnother(status, fields)) {
       this.#state = 'discarding';
       this.#control!.abort(DISCARDED);
       return;
     }
     this.#state = 'answering';
+    this.#leaveBudget();
     this.#streamedCall?.forget();
     this.#handler.onHead(status, fields);
   }
 
-  #isWorthless(status: number): boolean {
+  /** An answer tells that the request arrived, and a 503 does not tell how far it got (RFC 9110 §9.2.2). */
+  #isWorthAnother(status: number, fields: readonly string[]): boolean {
     const { exchange, method } = this.#request;
-    return this.#policy.coversStatus(status, method) || this.#policy.coversCall(exchange.grpc?.status);
+    const { policy, clock } = this.#route;
+    const isCall = policy.coversCall(exchange.grpc?.status);
+    if (!isCall && !policy.coversStatus(status)) return false;
+    return this.#decide(isCall || isIdempotent(method), false, askedMs(fields, isCall, clock), true);
   }
 
   onData(chunk: Buffer): void {
@@ -132,7 +198,7 @@ export class Tries implements ResponseHandler, Control {
   }
 
   onEnd(trailers: string[] | undefined): void {
-    if (this.#state === 'discarding') return this.#tryAgain();
+    if (this.#state === 'discarding') return this.#tryAgain(false);
     if (this.#state !== 'answering') return;
     this.#state = 'over';
     this.#handler.onEnd(trailers);
@@ -140,16 +206,21 @@ export class Tries implements ResponseHandler, Control {
 
   onError(error: GatewayError): void {
     if (this.#state === 'over') return;
-    if (this.#state === 'discarding' || (this.#state === 'trying' && this.#isWorthAnother(error))) {
-      this.#tryAgain();
-      return;
+    if (this.#state === 'discarding') return this.#tryAgain(false);
+    const isFree = error.retry === 'always';
+    if (this.#state === 'trying' && this.#isWorthAnotherThan(error, isFree)) {
+      this.#lastError = error;
+      return this.#tryAgain(isFree);
     }
     this.#state = 'over';
+    this.#leaveBudget();
     this.#handler.onError(error);
   }
 
-  #isWorthAnother(error: GatewayError): boolean {
-    return this.#policy.coversError(error, this.#request.method) && this.#mayTryAgain(error.retry === 'always');
+  /** What may have been processed is repeated only where twice is the same as once. */
+  #isWorthAnotherThan(error: GatewayError, isFree: boolean): boolean {
+    if (!this.#route.policy.coversError(error)) return false;
+    return this.#decide(isFree || isIdempotent(this.#request.method), isFree, 0, false);
   }
 
   // --- control of the whole ---
@@ -172,6 +243,7 @@ export class Tries implements ResponseHandler, Control {
     this.#stoppedBy = reason;
     this.#wait?.cancel();
     this.#keptBody?.stop();
+    this.#leaveBudget();
     this.#control?.abort(reason);
     this.#handler.onError(reason);
   }

@@ -509,10 +509,20 @@ const BROKEN: readonly Broken[] = [
     says: "unknown key 'timeouts' — did you mean 'timeout'?",
   },
   {
+    what: 'a try that may take longer than all of them',
+    text: `pools: { a: { endpoints: [http://a] } }\nroutes: [{ name: r, pool: a, timeout: { total: 2s, perTry: ▸3s } }]\n`,
+    says: 'timeout.perTry is longer than timeout.total, which ends all tries after 2000 ms — lower perTry, or raise total',
+  },
+  {
+    what: 'a hedge of what is never sent twice',
+    text: `pools: { a: { endpoints: [http://a] } }\nroutes: [{ name: r, match: { methods: [POST] }, pool: a, ▸hedge: {} }]\n`,
+    says: 'hedge: none of the route’s methods is idempotent, and others are never sent twice: remove it',
+  },
+  {
     what: 'defaults with a pool',
     file: 'gateway.yaml',
     text: 'defaults: { ▸pool: a }\n',
-    says: "unknown key 'pool' — known here: timeout, limits, websocket, auth, authorize, cache, clientCache, compress, cors, csrf, headers, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
+    says: "unknown key 'pool' — known here: timeout, limits, websocket, auth, authorize, cache, clientCache, compress, cors, csrf, deadline, headers, hedge, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
   },
 ];
 

@@ -2,6 +2,7 @@
 import { checkMatch } from '../data/match/check.ts';
 import { child, pointer, type Document } from './document.ts';
 import { isFieldName } from './check-pool.ts';
+import { checkTimeouts } from './check-timeouts.ts';
 import { checkWebsocket } from './check-websocket.ts';
 import type { Problem } from './problem.ts';
 import type { MatchConfig, RouteConfig } from './schema.ts';
@@ -20,7 +21,11 @@ export function checkRoute(route: RouteConfig, document: Document, at: string): 
       ...checkFields(match, document, `${place}/headers`),
     ];
   });
-  return [...matches, ...checkWebsocket(route.websocket, document, `${at}/websocket`)];
+  return [
+    ...matches,
+    ...checkTimeouts(route.timeout, document, `${at}/timeout`),
+    ...checkWebsocket(route.websocket, document, `${at}/websocket`),
+  ];
 }
 
 /** A request's path is normalised before it is matched; a pattern that is not says something else than it seems to. */

@@ -4,7 +4,7 @@ import { checkPatience } from './check-saturation.ts';
 import { child, pointer, type Document } from './document.ts';
 import type { Placed, RouteFile } from './interpret.ts';
 import { didYouMean } from './nearest.ts';
-import type { Problem } from './problem.ts';
+import { isError, type Problem } from './problem.ts';
 import type { GatewayConfig, PoolConfig, RouteConfig } from './schema.ts';
 import { conditionsOf, findShadowed } from './shadow.ts';
 
@@ -67,9 +67,9 @@ function checkDestination(
     const hint = didYouMean(pool, known) ?? 'define it under pools:';
     faults.push(document.error(document.valueAt(`${at}/pool`), `no pool is named '${pool}'`, hint));
   }
-  if (faults.length > 0) return faults;
+  if (faults.some(isError)) return faults;
   const given = DESTINATIONS.filter((key) => key in config);
-  if (given.length === 1) return [];
+  if (given.length === 1) return faults;
   const [, second] = given;
   return [
     second === undefined
@@ -112,9 +112,14 @@ export function checkAgainstGateway(
   );
 }
 
-function problemOf({ path, message }: ConfigFault, name: string, document: Document, at: string): Problem {
+function problemOf(
+  { path, message, severity = 'error' }: ConfigFault,
+  name: string,
+  document: Document,
+  at: string,
+): Problem {
   const place = child(at, name) + pointer(path);
-  return document.error(
+  return document[severity](
     path.length === 0 ? document.keyAt(place) : document.valueAt(place),
     `${[name, ...path].join('.')}: ${message}`,
   );

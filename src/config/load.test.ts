@@ -218,6 +218,20 @@ describe('warnings do not refuse', () => {
     ]);
   });
 
+  it('tells of plugins whose settings undo each other, and still finds what else is wrong', () => {
+    const route = (rest: string) =>
+      `pools: { a: { endpoints: [http://a] } }\nroutes: [{ name: r, retry: { budget: 0% }, ${rest} }]`;
+    const result = load({ 'routes.d/a.yaml': route('pool: a') });
+    expect(result.config).toBeDefined();
+    expect(told(result)).toEqual([
+      expect.stringMatching(
+        /^routes\.d\/a\.yaml:2:38: warning: retry\.budget: at 0% only tries .* say on: \[connect\]/,
+      ),
+    ]);
+    const nowhere = told(load({ 'routes.d/a.yaml': route('timeout: {}') }));
+    expect(nowhere).toContainEqual(expect.stringContaining("error: route 'r' leads nowhere"));
+  });
+
   it('tells of a route that another hides', () => {
     const file = `${USERS.replace('/users }', '/users/* }').trimEnd().slice(0, -1)}, { name: late, match: { path: { regex: "/users/[0-9]+" } }, pool: users }]`;
     const [warning] = told(load({ 'routes.d/a.yaml': file }));

@@ -6,7 +6,6 @@
 import type { Clock } from '../clock.ts';
 import type { Config, EndpointConfig, PoolConfig } from '../config/schema.ts';
 import { ENDPOINT, type EndpointTable } from '../memory/endpoint-table.ts';
-import { hasBreaker } from '../upstream/breaker.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
 import { RowAllocator } from './row-allocator.ts';
 import type { StatusChange } from './view.ts';
@@ -52,8 +51,8 @@ export class EndpointRegistry {
   readonly #entries = new Map<number, Entry>();
   /** Of the serving configuration. */
   #pools: ReadonlyMap<string, readonly RegisteredEndpoint[]> = new Map();
-  /** Of the serving configuration: pools with a row of their own, by row. */
-  #poolsByRow: ReadonlyMap<number, string> = new Map();
+  /** Of the serving configuration: the row of each pool, by its name. */
+  #poolRows: ReadonlyMap<string, number> = new Map();
   readonly #listeners: ((change: EndpointChange) => void)[] = [];
   readonly #reset: (row: number) => void;
 
@@ -65,17 +64,12 @@ export class EndpointRegistry {
     this.#rows = new RowAllocator(table.capacity, clock);
   }
 
-  /** Gives rows to all endpoints of a generation, and to pools with a breaker of their own or a limit, all or none. @throws RegistryFull */
+  /** Gives rows to all endpoints of a generation and to its pools, all or none. @throws RegistryFull */
   hold(generation: number, config: Config): ReadonlyMap<string, number> {
     const wanted = identities(config);
-    const pools = config.pools.filter(hasOwnRow).map(poolKey);
+    const pools = config.pools.map(poolKey);
     this.#refuseTooMany([...wanted.keys(), ...pools]);
     const rows = new Map<string, number>();
-    for (const key of pools) {
-      const { row, isNew } = this.#rows.hold(generation, key)!;
-      rows.set(key, row);
-      if (isNew) this.#table.reset(row);
-    }
     for (const [key, { pool, endpoint }] of wanted) {
       const { row, isNew } = this.#rows.hold(generation, key)!;
       rows.set(key, row);
@@ -96,6 +90,11 @@ export class EndpointRegistry {
       if (this.#joinsOthers(pool, wanted))
         this.set(entry, ENDPOINT.joining, true, 'joined: waits for its first good probe');
     }
+    for (const key of pools) {
+      const { row, isNew } = this.#rows.hold(generation, key)!;
+      rows.set(key, row);
+      if (isNew) this.#table.reset(row);
+    }
     return rows;
   }
 
@@ -109,7 +108,7 @@ export class EndpointRegistry {
       pools.get(pool.name)!.push(entry);
     }
     this.#pools = pools;
-    this.#poolsByRow = new Map(config.pools.filter(hasOwnRow).map((pool) => [rows.get(poolKey(pool))!, pool.name]));
+    this.#poolRows = new Map(config.pools.map((pool) => [pool.name, rows.get(poolKey(pool))!]));
   }
 
   /** No thread serves from the generation any more. */
@@ -122,15 +121,15 @@ export class EndpointRegistry {
     return this.#entries.get(row);
   }
 
-  /** The pool whose own row it is; undefined when none has it. */
+  /** The pool that has the row; undefined when none has. */
   poolAt(row: number): string | undefined {
-    return this.#poolsByRow.get(row);
+    for (const [name, own] of this.#poolRows) if (own === row) return name;
+    return undefined;
   }
 
-  /** Where the breaker of the pool as a whole and its limit lie; undefined when it has neither. */
+  /** Where its breaker and its budget lie; undefined when it does not serve. */
   rowOfPool(pool: string): number | undefined {
-    for (const [row, name] of this.#poolsByRow) if (name === pool) return row;
-    return undefined;
+    return this.#poolRows.get(pool);
   }
 
   /** Whether the serving configuration still has it. */
@@ -183,7 +182,7 @@ export class EndpointRegistry {
     for (const key of wanted) if (!this.#rows.has(key)) added += 1;
     if (added <= this.#rows.available) return;
     throw new RegistryFull(
-      `${added} new endpoints need rows and ${this.#rows.available} of ${this.#rows.capacity} are free: ` +
+      `${added} new endpoints and pools need rows and ${this.#rows.available} of ${this.#rows.capacity} are free: ` +
         'endpoints of earlier configurations keep theirs until their last request has ended',
     );
   }
@@ -196,8 +195,4 @@ function identities(config: Config): Map<string, { pool: PoolConfig; endpoint: E
     for (const endpoint of pool.endpoints) found.set(endpointKey(pool, endpoint), { pool, endpoint });
   }
   return found;
-}
-
-function hasOwnRow({ breaker, maxInFlight }: PoolConfig): boolean {
-  return maxInFlight !== undefined || (breaker !== undefined && hasBreaker(breaker, 'pool'));
 }

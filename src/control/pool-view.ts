@@ -1,17 +1,20 @@
 /** What `/pools`, the metrics and `aya explain` show of each endpoint: put together from the registry and the tables. */
+import type { Clock } from '../clock.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { ENDPOINT } from '../memory/endpoint-table.ts';
 import type { PoolConfig } from '../config/schema.ts';
-import { hasBreaker } from '../upstream/breaker.ts';
 import { describeBalance } from '../upstream/balance.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
-import type { EndpointStatus, EndpointView, PoolView, SaturationView } from './view.ts';
+import { spentOf } from '../upstream/retry-budget.ts';
+import { knownQuantile } from '../upstream/latency-quantile.ts';
+import type { EndpointStatus, EndpointView, FurtherTriesView, PoolView, SaturationView } from './view.ts';
 
 const STATUSES = Object.entries(ENDPOINT) as [EndpointStatus, number][];
 
 export interface PoolViewParts {
+  readonly clock: Clock;
   readonly registry: EndpointRegistry;
   readonly table: EndpointTable;
   readonly health: Health;
@@ -28,10 +31,17 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
     panics: parts.health.panic.count(pool.name),
     available: endpoints.filter(isAvailable).length,
     ...(discovery && { discovery }),
-    breaker: pool.breaker && hasBreaker(pool.breaker, 'pool') ? parts.health.breakers.ofPool(pool.name) : undefined,
+    breaker: parts.health.breakers.ofPool(pool),
     saturation: viewSaturation(pool, parts),
+    furtherTries: furtherTriesOf(pool, parts),
     endpoints,
   };
+}
+
+function furtherTriesOf({ name }: PoolConfig, { registry, table, clock }: PoolViewParts): FurtherTriesView | undefined {
+  const row = registry.rowOfPool(name);
+  if (row === undefined) return undefined;
+  return { ...spentOf(table.budgets, row, clock.now()), p95Ms: knownQuantile(table.budgets, row) };
 }
 
 /** Whether the balancer may choose it. */

@@ -18,18 +18,32 @@ export function breakers(page: MetricsPage, now: () => Upstreams): void {
       if (labels.endpoint === view.url && view.breaker !== undefined) add(labels, STATE[view.breaker.state]);
     }
   });
-  page.counter('aya_breaker_opened_total', 'Times that the breaker of an endpoint opened.', ENDPOINT, (add) => {
-    for (const { labels, view } of now().endpoints) add(labels, view.breaker?.opened ?? 0);
-  });
+  page.counter(
+    'aya_breaker_opened_total',
+    'Times that the breaker of an endpoint opened, by what opened it.',
+    [...ENDPOINT, 'cause'],
+    (add) => {
+      for (const { labels, view } of now().endpoints) {
+        for (const [cause, count] of openings(view)) add({ ...labels, cause }, count);
+      }
+    },
+  );
   page.gauge('aya_pool_breaker_state', `The breaker of a pool as a whole: ${STATES}`, ['pool'], (add) => {
     for (const { label, view } of now().pools) {
       if (label !== view.name) continue;
       if (view.breaker !== undefined) add({ pool: label }, STATE[view.breaker.state]);
     }
   });
-  page.counter('aya_pool_breaker_opened_total', 'Times that it opened.', ['pool'], (add) => {
-    for (const { label, view } of now().pools) add({ pool: label }, view.breaker?.opened ?? 0);
-  });
+  page.counter(
+    'aya_pool_breaker_opened_total',
+    'Times that it opened, by what opened it.',
+    ['pool', 'cause'],
+    (add) => {
+      for (const { label, view } of now().pools) {
+        for (const [cause, count] of openings(view)) add({ pool: label, cause }, count);
+      }
+    },
+  );
   page.counter(
     'aya_pool_ejections_total',
     'Endpoints that real traffic had ejected, or with mode log would have, by the rule that they broke.',
@@ -43,3 +57,5 @@ export function breakers(page: MetricsPage, now: () => Upstreams): void {
     },
   );
 }
+
+const openings = ({ breaker }: Pick<EndpointView, 'breaker'>) => Object.entries(breaker?.openedBy ?? {});

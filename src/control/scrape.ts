@@ -11,6 +11,7 @@ import { MetricsPage, type Labels } from './metrics-page.ts';
 import { isAvailable } from './pool-view.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
 import { breakers } from './scrape-breakers.ts';
+import { furtherTries } from './scrape-further-tries.ts';
 import { discovery } from './scrape-discovery.ts';
 import { loads } from './scrape-loads.ts';
 import { overload } from './scrape-overload.ts';
@@ -73,6 +74,7 @@ export function createScrape(view: ScrapeView): Scrape {
   breakers(page, now);
   saturation(page, now);
   loads(page, now);
+  furtherTries(page, now);
   discovery(page, view);
   concerns(page, view);
   cache(page, view);
@@ -149,9 +151,6 @@ function traffic(page: MetricsPage, now: () => Moment): void {
       for (const { route, sums } of now().routes) for (const [type, count] of sums.errors) add({ route, type }, count);
     },
   );
-  page.counter('aya_retries_total', 'Tries after the first.', ['route'], (add) => {
-    for (const { route, sums } of now().routes) add({ route }, sums.retries);
-  });
   page.gauge('aya_requests_in_flight', 'Requests whose answer is not over.', [], (add) => {
     for (const { inFlight } of now().samples) add({}, inFlight);
   });

@@ -140,7 +140,7 @@ export class Serving {
       clock,
       log,
       onSuspect: (row, reason) => this.#health.passive.suspect(row, reason),
-      onBreaker: (row, state, reason) => this.#health.breakers.moved(row, state, reason),
+      onBreaker: (row, move) => this.#health.breakers.moved(row, move),
       onRefresh: (url) => this.#documents.refresh(url),
       greeting: () => this.#greeting(),
       onReleased: (generation) => this.#release(generation),
@@ -281,6 +281,7 @@ export class Serving {
 
   get pools(): readonly PoolView[] {
     const parts = {
+      clock: this.#clock,
       registry: this.#endpoints,
       table: this.endpointTable,
       health: this.#health,

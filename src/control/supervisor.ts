@@ -7,7 +7,7 @@ import type { FromThread, GenerationPlan, ListenerConfig, ToThread } from '../da
 import type { LimitTables } from '../limits/memory-limits.ts';
 import type { RedisOptions } from '../store/options.ts';
 import type { ConnectionTable } from '../memory/connection-table.ts';
-import type { BreakerState } from '../memory/breaker-table.ts';
+import type { BreakerMove } from '../upstream/breaker.ts';
 import type { CacheTable } from '../memory/cache-table.ts';
 import type { CounterTable } from '../memory/counter-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
@@ -41,7 +41,7 @@ export interface SupervisorParts {
   readonly clock: Clock;
   readonly log: ControlLog;
   readonly onSuspect: (row: number, reason: string) => void;
-  readonly onBreaker: (row: number, state: BreakerState, reason: string) => void;
+  readonly onBreaker: (row: number, move: BreakerMove) => void;
   /** A thread misses something in a document. */
   readonly onRefresh: (url: string) => void;
   /** What a thread must know from its start on. */
@@ -231,7 +231,7 @@ export class Supervisor {
 
   #receive(thread: number, message: FromThread): void {
     if (message.kind === 'suspect') this.#parts.onSuspect(message.row, message.reason);
-    else if (message.kind === 'breaker') this.#parts.onBreaker(message.row, message.state, message.reason);
+    else if (message.kind === 'breaker') this.#parts.onBreaker(message.row, message.move);
     else if (message.kind === 'refresh') this.#parts.onRefresh(message.url);
     else if (message.kind === 'released') this.#holders.release(message.id, thread);
   }

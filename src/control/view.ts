@@ -10,6 +10,7 @@ import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import type { Refusal } from '../memory/place-table.ts';
 import type { UsageTable } from '../memory/usage-table.ts';
+import type { OpeningCause } from '../upstream/breaker.ts';
 import type { Word } from './cache-fleet.ts';
 
 /** `starting`: no thread listens yet. `draining`: readiness has failed, what is in flight still finishes. */
@@ -101,6 +102,8 @@ export interface BreakerView {
   readonly since: number | undefined;
   /** Times that it opened. */
   readonly opened: number;
+  /** The same, by what opened it. */
+  readonly openedBy: Readonly<Partial<Record<OpeningCause, number>>>;
   /** Requests that now find out whether it may close. */
   readonly probes: number;
 }
@@ -127,6 +130,17 @@ export interface StatusChange {
   readonly reason: string;
 }
 
+/** What a pool was given beside its requests, over all threads (upstream/retry-budget.ts). */
+export interface FurtherTriesView {
+  /** That may be tried again, and tries after or beside their first; both of the last ten seconds. */
+  readonly requests: number;
+  readonly extra: number;
+  /** Of these, those whose answer has not begun. */
+  readonly underWay: number;
+  /** The time within which 95 % of answers begin; undefined while no route with `hedge` has learnt it. */
+  readonly p95Ms: number | undefined;
+}
+
 export interface PoolView {
   readonly name: string;
   readonly balance: string;
@@ -141,6 +155,7 @@ export interface PoolView {
   readonly breaker?: BreakerView | undefined;
   /** Absent: it takes whatever comes. */
   readonly saturation?: SaturationView | undefined;
+  readonly furtherTries?: FurtherTriesView | undefined;
   readonly endpoints: readonly EndpointView[];
 }
 

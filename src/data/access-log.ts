@@ -43,7 +43,9 @@ export class AccessLog {
       route: exchange.rule.name,
       pool: upstream?.pool?.name,
       endpoint: upstream?.endpoint?.url,
-      attempts: upstream?.endpoint === undefined ? 0 : exchange.retries + 1,
+      attempts: upstream?.endpoint === undefined ? 0 : exchange.retries + exchange.hedges + 1,
+      hedged: exchange.hedges === 0 ? undefined : exchange.hedges,
+      deadlineMs: deadlineOf(exchange),
       durationMs: rounded(durationMs),
       queuedMs: upstream?.queuedMs === undefined ? undefined : rounded(upstream.queuedMs),
       cache: exchange.cache === '' ? undefined : exchange.cache,
@@ -66,6 +68,12 @@ export class AccessLog {
   close(): Promise<void> {
     return this.#lines.close();
   }
+}
+
+/** How long the caller waits, from the start of the request. */
+function deadlineOf({ times, startedAt, grpc }: Exchange): number | undefined {
+  const afterMs = Math.min(times.deadlineAt - startedAt, grpc?.timeoutMs ?? Infinity);
+  return afterMs === Infinity ? undefined : rounded(afterMs);
 }
 
 const CONTROL = /[\x7f-\x9f]/;

@@ -128,7 +128,7 @@ class DataPlane implements ListenerHost {
       tunnels: new OpenTunnels(metrics),
       draining: false,
       suspect: (row, failures, reason) => line.send({ kind: 'suspect', row, failures, reason }),
-      breakerMoved: (row, state, reason) => line.send({ kind: 'breaker', row, state, reason }),
+      breakerMoved: (row, move) => line.send({ kind: 'breaker', row, move }),
     };
     this.#store = new EndpointStore({ threads, clock, wheel, metrics });
     this.noRoute = noRouteRule();

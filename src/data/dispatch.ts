@@ -34,6 +34,8 @@ export interface UpstreamRequest {
   maxBodyBytes: number;
   /** Until one try's head must be there; 0: no limit of its own. */
   perTryMs: number;
+  /** How `x-request-deadline` tells the upstream what time is left; undefined where the route has no `deadline`. */
+  tellsDeadline?: 'relative' | 'absolute' | 'none' | undefined;
   pool: Pool;
   /** The endpoint of the latest try; set by the pool before `onStart`. */
   endpoint: Endpoint | undefined;

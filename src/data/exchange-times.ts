@@ -6,6 +6,15 @@ import type { Rule } from './rule.ts';
 /** A slow body is cut when it falls behind its rate: its first ten seconds are free. */
 const BODY_GRACE_MS = 10_000;
 
+/**
+ * Whoever sets a deadline may set one that no endpoint can meet, so it tells nothing of the one that did not; and no further
+ * try is in time.
+ */
+function deadlineOver(route: string, afterMs: number): GatewayError {
+  const message = `route '${route}': the caller's deadline of ${Math.round(afterMs)} ms is over`;
+  return new GatewayError('http_response_timeout', message, { retry: 'never' });
+}
+
 /** What of its exchange the times depend on. */
 interface Progress {
   readonly rule: Rule;
@@ -25,6 +34,8 @@ export class ExchangeTimes {
   sentAt = 0;
   /** Whether `total` applies: not to event streams. */
   bounded = true;
+  /** When the caller stops waiting, where it has said so (`x-request-deadline`). */
+  deadlineAt = Infinity;
   /** Of the request's body, as far as anybody has looked. */
   #lastUploadAt = 0;
   #seenBytes = 0;
@@ -50,10 +61,28 @@ export class ExchangeTimes {
 
   /** The nearest moment at which something may be overdue. */
   nextDue(progress: Progress): number {
-    const { rule, startedAt, grpc } = progress;
-    const totalMs = this.bounded && rule.totalMs > 0 ? rule.totalMs : Infinity;
-    const total = startedAt + Math.min(totalMs, grpc?.timeoutMs ?? Infinity);
-    return Math.min(total, this.#answerDue(progress), this.bodyDue(progress));
+    return Math.min(this.#endsAt(progress), this.#answerDue(progress), this.bodyDue(progress));
+  }
+
+  /** Milliseconds left for the whole answer: what the route allows, what the caller does. */
+  leftMs(progress: Progress, now: number): number {
+    return this.#endsAt(progress) - now;
+  }
+
+  /** Milliseconds left for the head, over all tries. */
+  remainingMs(progress: Progress, now: number): number {
+    return Math.min(this.#endsAt(progress), progress.startedAt + progress.rule.headMs) - now;
+  }
+
+  #endsAt(progress: Progress): number {
+    const { rule, startedAt } = progress;
+    const totalAt = this.bounded && rule.totalMs > 0 ? startedAt + rule.totalMs : Infinity;
+    return Math.min(totalAt, this.#callerAt(progress));
+  }
+
+  #callerAt({ startedAt, grpc }: Progress): number {
+    const callAt = startedAt + (grpc?.timeoutMs ?? Infinity);
+    return this.bounded ? Math.min(callAt, this.deadlineAt) : callAt;
   }
 
   /** Silence once the head is there; before that, what the head may take once the upstream has the whole request. */
@@ -68,15 +97,15 @@ export class ExchangeTimes {
 
   /** What is due now, as an error. */
   overdue(progress: Progress, now: number): GatewayError {
-    const { rule, startedAt, grpc, client } = progress;
+    const { rule, startedAt, client } = progress;
     if (this.bodyDue(progress) <= now) {
       const isLate = startedAt + this.#blockedMs + client.requestMs <= now;
       return isLate ? lateRequest() : slowBody(client.minRate);
     }
-    const isDeadline = grpc !== undefined && startedAt + grpc.timeoutMs <= now;
-    const what = isDeadline
-      ? `the caller's deadline of ${grpc.timeoutMs} ms is over`
-      : this.lastByteAt === 0 && !progress.isUploading
+    const callerAt = this.#callerAt(progress);
+    if (callerAt <= now) return deadlineOver(rule.name, callerAt - startedAt);
+    const what =
+      this.lastByteAt === 0 && !progress.isUploading
         ? `no answer within ${rule.headMs} ms`
         : 'it came to a halt or took too long';
     return new GatewayError('http_response_timeout', `route '${rule.name}': ${what}`);

@@ -76,6 +76,8 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   error: GatewayError | undefined;
   /** Further tries after the first. */
   retries = 0;
+  /** Tries that were made beside another. */
+  hedges = 0;
   /** Time to the head of the latest try. */
   upstreamMs = 0;
   /** What the cache made of it; empty where the route has none. */
@@ -93,7 +95,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   readonly #bytesReadBefore: number;
   #control: Control | null = null;
   readonly #answer: Answer;
-  readonly #times = new ExchangeTimes();
+  readonly times = new ExchangeTimes();
   #answered = false;
 
   constructor(
@@ -164,7 +166,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   /** Milliseconds left for the head, over all tries. */
   remainingMs(): number {
-    return this.startedAt + this.rule.headMs - this.#context.clock.now();
+    return this.times.remainingMs(this, this.#context.clock.now());
   }
 
   /** Adds an edit of the answer's fields, run just before the head goes to the client. */
@@ -196,7 +198,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   /** Whether the answer is an event stream that has begun. */
   get streaming(): boolean {
-    return !this.#times.bounded;
+    return !this.times.bounded;
   }
 
   // --- onwards: the seam between hooks and layers ---
@@ -210,7 +212,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   /** From here on the body is wanted, in its time. */
   awaitBody(): void {
-    this.#context.wheel.set(this, this.#times.nextDue(this));
+    this.#context.wheel.set(this, this.times.nextDue(this));
     if (!this.transport.expectsContinue) return;
     // RFC 9110 §10.1.1: only now is it known that the body is wanted.
     this.transport.expectsContinue = false;
@@ -224,16 +226,16 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   // --- the body on its way up ---
 
   onUploadBlocked(): void {
-    this.#times.blocked(this.#context.clock.now());
+    this.times.blocked(this.#context.clock.now());
   }
 
   onUploadResumed(): void {
-    this.#times.resumed(this.#context.clock.now());
+    this.times.resumed(this.#context.clock.now());
   }
 
   onUploadSent(): void {
-    this.#times.sentAt = this.#context.clock.now();
-    this.#context.wheel.set(this, this.#times.nextDue(this));
+    this.times.sentAt = this.#context.clock.now();
+    this.#context.wheel.set(this, this.times.nextDue(this));
   }
 
   // --- the answer on its way down ---
@@ -246,10 +248,10 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   onHead(status: number, fields: string[]): void {
     this.status = status;
     if (status === 101) return this.#leaveHttp(fields);
-    this.#times.lastByteAt = this.#context.clock.now();
-    this.#times.bounded = !isEventStream(fields);
+    this.times.lastByteAt = this.#context.clock.now();
+    this.times.bounded = !isEventStream(fields);
     // Silence may be over sooner than the time that the head would have had.
-    this.#context.wheel.set(this, this.#times.nextDue(this));
+    this.#context.wheel.set(this, this.times.nextDue(this));
     this.#answer.hold(status, fields);
     editAnswer(this, fields);
     // Without a known length it is not known either whether anything follows soon: the head must not wait long.
@@ -268,7 +270,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
 
   onData(bytes: Buffer): void {
     this.bytesOut += bytes.length;
-    this.#times.lastByteAt = this.#context.clock.now();
+    this.times.lastByteAt = this.#context.clock.now();
     if (this.#answer.keepWhole(bytes)) return;
     if (this.#answer.isHeld) this.#sendHead();
     if (this.#answer.write(bytes, this.#control!)) return;
@@ -277,7 +279,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   }
 
   readonly #onDrain = (): void => {
-    this.#times.lastByteAt = this.#context.clock.now();
+    this.times.lastByteAt = this.#context.clock.now();
     this.#control?.resume();
   };
 
@@ -355,12 +357,12 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   }
 
   override onDue(now: number): void {
-    this.#times.look(now, this.bytesReceived);
-    const due = this.#times.nextDue(this);
+    this.times.look(now, this.bytesReceived);
+    const due = this.times.nextDue(this);
     if (due > now) this.#context.wheel.set(this, due);
     // The client does not take what is ready for it.
     else if (this.#answered) this.transport.reset();
-    else this.fail(this.#times.overdue(this, now));
+    else this.fail(this.times.overdue(this, now));
   }
 
   // --- the end ---

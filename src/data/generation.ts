@@ -13,6 +13,7 @@ import { createBalancer } from '../upstream/balance.ts';
 import { Breaker, hasBreaker } from '../upstream/breaker.ts';
 import type { EndpointStore } from '../upstream/endpoint-store.ts';
 import { endpointKey, poolKey } from '../upstream/identity.ts';
+import { LatencyQuantile } from '../upstream/latency-quantile.ts';
 import { LoadReader } from '../upstream/load/reader.ts';
 import { adaptiveOf } from '../upstream/load/weights.ts';
 import { Pool, type Endpoint } from '../upstream/pool.ts';
@@ -157,7 +158,7 @@ export function buildPools(
   context: DataContext,
   held: [PoolConfig, EndpointConfig][],
 ): Map<string, Pool> {
-  const { table, clock, random, balancers } = context;
+  const { table, clock, random, balancers, thread } = context;
   return new Map(
     plan.config.pools.map((config) => {
       const endpoints = config.endpoints.map((endpoint): Endpoint => {
@@ -168,14 +169,17 @@ export function buildPools(
         return { ...endpoint, writtenWeight: endpoint.weight, row, connections, breaker };
       });
       const balancer = createBalancer<Endpoint>(balancers, config.balance, { table, clock, random });
-      const breaker = breakerOf('pool', config, plan.endpointRows.get(poolKey(config)), context);
-      const budget = new RetryBudget(clock);
-      const gate = gateOf(config, plan, context);
+      const row = plan.endpointRows.get(poolKey(config))!;
+      const breaker = breakerOf('pool', config, row, context);
+      const active = () => endpoints.reduce((sum, endpoint) => sum + table.inFlight(endpoint.row), 0);
+      const budget = new RetryBudget({ clock, table: table.budgets, row, thread, active });
+      const p95 = new LatencyQuantile(table.budgets, row);
       const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
       const adaptive = adaptiveOf(config.balance);
       const loads = adaptive && new LoadReader(adaptive, table.loads, clock);
-      const shared = { config, endpoints, balancer, table, budget, random };
-      return [config.name, new Pool({ ...shared, breaker, gate, sticky, loads })];
+      const gate = gateOf(config, plan, context);
+      const parts = { config, endpoints, balancer, table, budget, p95, random, breaker, gate, sticky, loads };
+      return [config.name, new Pool(parts)];
     }),
   );
 }
@@ -183,10 +187,10 @@ export function buildPools(
 function breakerOf(
   whose: 'endpoint' | 'pool',
   { breaker: config }: PoolConfig,
-  row: number | undefined,
+  row: number,
   { thread, table, clock, random, breakerMoved: onMoved }: DataContext,
 ): Breaker | undefined {
-  if (config === undefined || row === undefined || !hasBreaker(config, whose)) return undefined;
+  if (config === undefined || !hasBreaker(config, whose)) return undefined;
   return new Breaker({ config, row, thread, table, clock, random, onMoved });
 }
 

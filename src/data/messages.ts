@@ -6,12 +6,12 @@ import type { Config, ListenerConfig } from '../config/schema.ts';
 import type { LimitBuffers } from '../limits/memory-limits.ts';
 import type { RedisOptions } from '../store/options.ts';
 import type { TlsFiles } from '../config/tls-files.ts';
-import type { BreakerState } from '../memory/breaker-table.ts';
 import type { CacheTableBuffers } from '../memory/cache-table.ts';
 import type { CounterTableBuffers } from '../memory/counter-table.ts';
 import type { EndpointTableBuffers } from '../memory/endpoint-table.ts';
 import type { MetricTableBuffers } from '../memory/metric-table.ts';
 import type { SessionTableBuffers } from '../memory/session-table.ts';
+import type { BreakerMove } from '../upstream/breaker.ts';
 import type { RemoteDocument } from './documents.ts';
 import type { SharedConsumers } from './shared-consumers.ts';
 
@@ -21,7 +21,7 @@ export interface GenerationPlan {
   /** Without its consumers. */
   readonly config: Config;
   readonly consumers: SharedConsumers;
-  /** Row of each endpoint, by `endpointKey(pool, endpoint)`, and of each pool with a breaker, by `poolKey(pool)`. */
+  /** Row of each endpoint, by `endpointKey(pool, endpoint)`, and of each pool, by `poolKey(pool)`. */
   readonly endpointRows: ReadonlyMap<string, number>;
   /** Row of each route in the metric table, by route name. */
   readonly routeRows: ReadonlyMap<string, number>;
@@ -79,7 +79,7 @@ export type FromThread =
   /** The endpoint has reached its pool's consecutive failures: the control plane decides whether to eject it. */
   | { readonly kind: 'suspect'; readonly row: number; readonly failures: number; readonly reason: string }
   /** The thread has moved the breaker of a row (memory/breaker-table.ts). */
-  | { readonly kind: 'breaker'; readonly row: number; readonly state: BreakerState; readonly reason: string }
+  | { readonly kind: 'breaker'; readonly row: number; readonly move: BreakerMove }
   /** Something is missing in what is there: answered by `document`. */
   | { readonly kind: 'refresh'; readonly url: string }
   /** The generation has no request left and its resources are closed. */

@@ -24,8 +24,8 @@ export const PHASES = [
   {
     phase: 'limit',
     side: 'hook',
-    plugins: ['rateLimit'],
-    why: 'charged to a principal; refused calls cost nothing',
+    plugins: ['deadline', 'rateLimit'],
+    why: 'charged to a principal; refused calls, and those that come too late, cost nothing',
   },
   { phase: 'validate', side: 'hook', plugins: ['validate'], why: 'reads the body: the dearest refusal is the last' },
   {
@@ -47,7 +47,7 @@ export const PHASES = [
     why: 'a hit touches no endpoint, yet was authorised and counted',
   },
   { phase: 'mirror', side: 'layer', plugins: [], why: 'one copy per request, not per attempt' },
-  { phase: 'retry', side: 'layer', plugins: ['retry'], why: 'each attempt passes pick again' },
+  { phase: 'retry', side: 'layer', plugins: ['retry', 'hedge'], why: 'each attempt passes pick again' },
   { phase: 'attempt', side: 'layer', plugins: [], why: 'needs the endpoint' },
 ] as const satisfies readonly PhaseEntry[];
 

@@ -1,12 +1,13 @@
 /**
  * One row per endpoint in memory that every thread sees: whether it may be used and why not, how many requests it has,
  * how fast it answers. The control plane alone writes `status`; data threads count. Rows are given out by the control
- * plane by identity, so that an endpoint keeps its row, and with it its state, through reloads. A pool with a breaker of
- * its own, or a limit, has a row too.
+ * plane by identity, so that an endpoint keeps its row, and with it its state, through reloads. A pool has a row too,
+ * for its own breaker, its limit and its budget of further tries.
  */
 import { BreakerTable } from './breaker-table.ts';
-import { PlaceTable } from './place-table.ts';
+import { BudgetTable } from './budget-table.ts';
 import { LoadTable } from './load-table.ts';
+import { PlaceTable } from './place-table.ts';
 import { SampleTable } from './sample-table.ts';
 
 /** Why an endpoint takes no traffic: bits of its status. Zero is available. */
@@ -52,6 +53,7 @@ export class EndpointTable {
   readonly samples: SampleTable;
   readonly places: PlaceTable;
   readonly loads: LoadTable;
+  readonly budgets: BudgetTable;
   /** [0] the epoch: moves whenever any status moves. */
   readonly #header: Int32Array;
   readonly #ints: Int32Array;
@@ -63,8 +65,8 @@ export class EndpointTable {
   /** Pages that no row touches cost no memory, so the capacity can be generous. */
   static allocate(threads: number, capacity = 65_536): EndpointTable {
     const own = HEADER_BYTES + ownBytes(capacity, threads);
-    const parts = [LoadTable, BreakerTable, SampleTable, PlaceTable].map((table) =>
-      eights(table.bytes(capacity, threads)),
+    const parts = [LoadTable, BreakerTable, BudgetTable, SampleTable, PlaceTable].map((part) =>
+      eights(part.bytes(capacity, threads)),
     );
     const bytes = parts.reduce((sum, part) => sum + part, own);
     return new EndpointTable({ capacity, threads, shared: new SharedArrayBuffer(bytes) });
@@ -84,7 +86,9 @@ export class EndpointTable {
     this.loads = new LoadTable(shared, loadsAt, capacity);
     const breakersAt = loadsAt + eights(LoadTable.bytes(capacity));
     this.breakers = new BreakerTable(shared, breakersAt, capacity, threads);
-    const samplesAt = breakersAt + eights(BreakerTable.bytes(capacity, threads));
+    const budgetsAt = breakersAt + eights(BreakerTable.bytes(capacity, threads));
+    this.budgets = new BudgetTable(shared, budgetsAt, capacity, threads);
+    const samplesAt = budgetsAt + eights(BudgetTable.bytes(capacity, threads));
     this.samples = new SampleTable(shared, samplesAt, capacity, threads);
     const placesAt = samplesAt + eights(SampleTable.bytes(capacity, threads));
     this.places = new PlaceTable(shared, placesAt, capacity, threads);
@@ -122,6 +126,7 @@ export class EndpointTable {
     this.samples.reset(row);
     this.places.reset(row);
     this.loads.reset(row);
+    this.budgets.reset(row);
     Atomics.add(this.#header, 0, 1);
   }
 
@@ -164,6 +169,7 @@ export class EndpointTable {
   forgetThread(thread: number): void {
     this.breakers.forgetThread(thread);
     this.places.forgetThread(thread);
+    this.budgets.forgetThread(thread);
     for (let row = 0; row < this.capacity; row++) {
       const cell = row * this.#threads + thread;
       const left = this.#byThread[cell]!;
@@ -232,6 +238,4 @@ function ownBytes(capacity: number, threads: number): number {
   return eights(capacity * (FLOAT_COLUMNS * 8 + (INT_COLUMNS + threads) * 4));
 }
 
-function eights(bytes: number): number {
-  return Math.ceil(bytes / 8) * 8;
-}
+const eights = (bytes: number): number => Math.ceil(bytes / 8) * 8;

@@ -8,11 +8,12 @@ import { GatewayError } from '../errors.ts';
 import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
-import { BREAKER, stateOf, type BreakerState } from '../memory/breaker-table.ts';
+import { BREAKER, stateOf } from '../memory/breaker-table.ts';
 import { VERDICT, type Verdict } from '../memory/sample-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
-import { REFUSED, type Breaker, type Outcome } from './breaker.ts';
+import { REFUSED, type Breaker, type BreakerMove, type Outcome } from './breaker.ts';
 import type { Call, Carrier, Switched } from './call.ts';
+import { tellTimeLeft } from './time-left.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
 import { FULL, type Gate } from './saturation/gate.ts';
@@ -29,7 +30,7 @@ export interface UpstreamContext {
   /** An endpoint has failed often enough in a row for the control plane to look at it. */
   readonly suspect: (row: number, failures: number, reason: string) => void;
   /** This thread has moved the breaker of a row. */
-  readonly breakerMoved: (row: number, state: BreakerState, reason: string) => void;
+  readonly breakerMoved: (row: number, move: BreakerMove) => void;
 }
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
@@ -48,6 +49,10 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
 function startAttempt(context: UpstreamContext, request: UpstreamRequest, handler: ResponseHandler): boolean {
   const { pool } = request;
   const { gate } = pool;
+  if (request.tellsDeadline !== undefined || request.exchange.grpc !== undefined) {
+    const tooLate = tellTimeLeft(request, context.clock);
+    if (tooLate !== undefined) return refuse(gate, handler, tooLate);
+  }
   const poolTicket = ticketOf(pool.breaker);
   if (poolTicket === REFUSED) return refuse(gate, handler, pool.broken);
   let stuckTo = pool.sticky?.pick(request);
@@ -259,6 +264,8 @@ class Attempt extends Deadline implements Call, Control {
     // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.
     if (error === undefined ? !answered : error.retry === 'never') {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
+      // It kept a caller waiting to the end of its deadline, or until another endpoint had answered.
+      if (error?.type === 'http_response_timeout') latency.waited(row, durationMs);
       if (!this.#recorded) this.#record(VERDICT.ignored, durationMs);
       return;
     }

@@ -5,7 +5,7 @@ import { seededRandom } from '../clock.ts';
 import type { BreakerConfig } from '../config/schema.ts';
 import { BREAKER, type BreakerState } from '../memory/breaker-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
-import { Breaker, REFUSED, type Outcome } from './breaker.ts';
+import { Breaker, REFUSED, type OpeningCause, type Outcome } from './breaker.ts';
 
 const ROW = 3;
 const THREADS = 2;
@@ -17,7 +17,7 @@ const NAMES: Readonly<Record<BreakerState, string>> = {
 
 let clock: FakeClock;
 let table: EndpointTable;
-let moves: { state: string; reason: string }[];
+let moves: { state: string; reason: string; cause?: OpeningCause }[];
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -33,7 +33,7 @@ function breaker(changes: Partial<BreakerConfig> = {}, thread = 0, seed = 1): Br
     table,
     clock,
     random: seededRandom(seed),
-    onMoved: (_, state, reason) => moves.push({ state: NAMES[state], reason }),
+    onMoved: (_, { to, reason, cause }) => moves.push({ state: NAMES[to], reason, ...(cause && { cause }) }),
   });
 }
 
@@ -61,6 +61,7 @@ describe('a closed breaker', () => {
     expect(moves).toEqual([
       {
         state: 'open',
+        cause: 'failure-share',
         reason: expect.stringMatching(/^10 of 20 answers in 10 s failed; open for 1\d\.\d s$/) as string,
       },
     ]);

@@ -19,6 +19,22 @@ export type Outcome = 'success' | 'failure' | 'cancelled';
 /** Open times differ by up to this share, so that what opened together is not probed together. */
 const JITTER = 0.2;
 
+/** What opened it. */
+export type OpeningCause = 'failure-share' | 'consecutive-failures' | 'slow-share' | 'probe';
+
+export interface BreakerMove {
+  readonly to: BreakerState;
+  /** Of an opening. */
+  readonly cause?: OpeningCause;
+  /** In words: `10 of 20 answers in 10 s failed; open for 10.4 s`. */
+  readonly reason: string;
+}
+
+interface Why {
+  readonly cause: OpeningCause;
+  readonly what: string;
+}
+
 export interface BreakerParts {
   readonly config: BreakerConfig;
   readonly row: number;
@@ -27,7 +43,7 @@ export interface BreakerParts {
   readonly clock: Clock;
   readonly random: Random;
   /** This thread has moved it. */
-  readonly onMoved: (row: number, state: BreakerState, reason: string) => void;
+  readonly onMoved: (row: number, move: BreakerMove) => void;
 }
 
 export class Breaker {
@@ -108,16 +124,20 @@ export class Breaker {
     if (why !== undefined) this.#open(word, why);
   }
 
-  #whyOpen(inARow: number, slot: number): string | undefined {
+  #whyOpen(inARow: number, slot: number): Why | undefined {
     const { consecutive, failures, slow, minRequests, window } = this.#config;
-    if (consecutive !== undefined && inARow >= consecutive) return `${inARow} failures in a row`;
+    if (consecutive !== undefined && inARow >= consecutive) {
+      return { cause: 'consecutive-failures', what: `${inARow} failures in a row` };
+    }
     const tally = this.#tally;
     this.#breakers.tally(this.#row, slot, tally);
     if (tally.total < minRequests) return undefined;
     const told = `of ${tally.total} answers in ${window / 1000} s`;
-    if (tally.failed >= failures * tally.total) return `${tally.failed} ${told} failed`;
+    if (tally.failed >= failures * tally.total) {
+      return { cause: 'failure-share', what: `${tally.failed} ${told} failed` };
+    }
     if (slow === undefined || tally.slow < slow.share * tally.total) return undefined;
-    return `${tally.slow} ${told} took longer than ${slow.over / 1000} s`;
+    return { cause: 'slow-share', what: `${tally.slow} ${told} took longer than ${slow.over / 1000} s` };
   }
 
   // --- half-open ---
@@ -128,7 +148,9 @@ export class Breaker {
   }
 
   #judgeProbe(word: number, failed: boolean, slow: boolean): void {
-    if (failed || slow) return this.#open(word, failed ? 'a probe failed' : 'a probe was slow');
+    if (failed || slow) {
+      return this.#open(word, { cause: 'probe', what: failed ? 'a probe failed' : 'a probe was slow' });
+    }
     const passed = this.#breakers.addPassed(this.#row);
     if (passed >= this.#config.probes) this.#close(word, passed);
   }
@@ -136,7 +158,7 @@ export class Breaker {
   // --- moves: all that belongs to the next state is written before the word says so. Of two threads that move it within the
   // --- same microsecond one does, and the other may make the open time twice as long.
 
-  #open(word: number, why: string): void {
+  #open(word: number, { cause, what }: Why): void {
     const { clock, random } = this.#parts;
     const breakers = this.#breakers;
     if (breakers.word(this.#row) !== word) return;
@@ -145,7 +167,7 @@ export class Breaker {
     const openMs = this.#openMs(times) * (1 + JITTER * random());
     breakers.setOpenedInARow(this.#row, times);
     breakers.setUntil(this.#row, clock.now() + openMs);
-    this.#move(word, BREAKER.open, `${why}; open for ${(openMs / 1000).toFixed(1)} s`);
+    this.#move(word, { to: BREAKER.open, cause, reason: `${what}; open for ${(openMs / 1000).toFixed(1)} s` });
   }
 
   #openMs(times: number): number {
@@ -155,7 +177,7 @@ export class Breaker {
 
   #halfOpen(word: number): void {
     this.#breakers.clearPassed(this.#row);
-    this.#move(word, BREAKER.halfOpen, 'a request finds out whether it is over');
+    this.#move(word, { to: BREAKER.halfOpen, reason: 'a request finds out whether it is over' });
   }
 
   #close(word: number, passed: number): void {
@@ -164,14 +186,15 @@ export class Breaker {
     // It must do well for as long as it was open before its past is forgotten.
     const rememberMs = this.#openMs(breakers.openedInARow(this.#row));
     breakers.setUntil(this.#row, this.#parts.clock.now() + rememberMs);
-    this.#move(word, BREAKER.closed, passed === 1 ? 'a probe did well' : `${passed} probes did well`);
+    const reason = passed === 1 ? 'a probe did well' : `${passed} probes did well`;
+    this.#move(word, { to: BREAKER.closed, reason });
   }
 
-  #move(word: number, to: BreakerState, reason: string): void {
+  #move(word: number, move: BreakerMove): void {
     const { table, onMoved } = this.#parts;
-    if (!table.breakers.move(this.#row, word, to)) return;
+    if (!table.breakers.move(this.#row, word, move.to)) return;
     table.turnEpoch();
-    onMoved(this.#row, to, reason);
+    onMoved(this.#row, move);
   }
 
   get #breakers() {

@@ -53,4 +53,6 @@ export interface BalancerDefinition {
 /** Latency average that a new sample joins; see latency.ts. */
 export interface LatencyRecorder {
   record(row: number, durationMs: number, failed: boolean): void;
+  /** There was no answer to wait for any longer, and no verdict: it takes at least as long as that. */
+  waited(row: number, durationMs: number): void;
 }

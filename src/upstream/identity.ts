@@ -9,7 +9,7 @@ export function endpointKey(pool: PoolConfig, endpoint: EndpointConfig): string 
   return pool.tls === undefined ? address : `${address} ${JSON.stringify(pool.tls)} ${pool.tlsDigest ?? ''}`;
 }
 
-/** Of the row in which the breaker of a pool as a whole lies. No endpoint has it: theirs hold a URL. */
+/** Of the row in which lies what a pool has as a whole: its breaker, its budget. No endpoint has it: theirs hold a URL. */
 export function poolKey({ name }: PoolConfig): string {
   return `${name} as a whole`;
 }

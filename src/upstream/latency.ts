@@ -50,6 +50,11 @@ export class LatencyAverages implements LatencyRecorder {
     const kept = failed && isSlower ? Math.min(aged, 1 - FAILURE_PART) : aged;
     this.#table.setAverage(row, sample + (average - sample) * kept, now);
   }
+
+  /** A wait that was given up says nothing as long as it was a usual one. */
+  waited(row: number, durationMs: number): void {
+    if (durationMs > this.#table.averageMs(row)) this.#table.setAverage(row, durationMs, this.#clock.now());
+  }
 }
 
 function atLeastFailure(durationMs: number, average: number): number {

@@ -11,6 +11,7 @@ import type { Breaker } from './breaker.ts';
 import type { EndpointConnections } from './call.ts';
 import { chooseCandidates, isAvailable, settled } from './candidates.ts';
 import type { Balancer, Candidate, PickRequest } from './endpoint.ts';
+import type { LatencyQuantile } from './latency-quantile.ts';
 import type { Stickiness } from './sticky/stickiness.ts';
 import { heedAgents, isFull } from './load/agent-limits.ts';
 import type { LoadReader } from './load/reader.ts';
@@ -35,6 +36,7 @@ export interface PoolParts {
   readonly balancer: Balancer<Endpoint>;
   readonly table: EndpointTable;
   readonly budget: RetryBudget;
+  readonly p95: LatencyQuantile;
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
@@ -51,6 +53,8 @@ export class Pool {
   /** Its endpoints are compared with each other. */
   readonly compares: boolean;
   readonly budget: RetryBudget;
+  /** Of the time to the head, where a route hedges. */
+  readonly p95: LatencyQuantile;
   readonly breaker: Breaker | undefined;
   /** Undefined: it takes whatever comes. */
   readonly gate: Gate | undefined;
@@ -70,13 +74,15 @@ export class Pool {
   /** Would be candidates, were their breakers closed. */
   #broken: readonly Endpoint[] = [];
 
-  constructor({ config, endpoints, balancer, table, budget, random, breaker, gate, sticky, loads }: PoolParts) {
+  constructor(parts: PoolParts) {
+    const { config, endpoints, balancer, table, budget, p95, random, breaker, gate, sticky, loads } = parts;
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
     this.compares = isCompared(config.health.passive);
     this.#verdicts = verdictsOf(config.health.statuses);
     this.budget = budget;
+    this.p95 = p95;
     this.breaker = breaker;
     this.gate = gate;
     this.sticky = sticky;
@@ -122,7 +128,7 @@ export class Pool {
 
   /** Why nothing was picked. */
   get unavailable(): GatewayError {
-    if (this.#candidates.some((endpoint) => !this.#hasRoom(endpoint))) {
+    if (this.#candidates.some((endpoint) => endpoint.weight > 0 && !this.#hasRoom(endpoint))) {
       const what = `pool '${this.name}': every endpoint has as many requests as its agent lets it have`;
       return new GatewayError('connection_limit_reached', what, { retryAfterSeconds: 1 });
     }

@@ -1,68 +1,85 @@
 /**
- * Keeps retries from drowning a pool that is already in trouble: within ten seconds they may be a share of the requests
- * and no more (Finagle, Linkerd, GEP-3388). One budget per pool and thread, so that all routes to a pool draw on what
- * that pool can bear.
+ * Keeps further tries, retries and hedges alike, from drowning a pool that is already in trouble. One budget per pool, over
+ * all threads and routes, with two sides that the same share bounds:
+ *
+ * - of the requests of the last ten seconds (Finagle, Linkerd, GEP-3388), so that a service that fails fast is not asked
+ *   more than 1.2 times as often, however few requests are ever open at once;
+ * - of the requests that are open now (Envoy's retry_budget), so that what was saved in good times is not spent in one burst
+ *   on a service that hangs.
  */
 import type { Clock } from '../clock.ts';
+import type { BudgetTable, Spent } from '../memory/budget-table.ts';
 
-const SLOT_MS = 1_000;
-const SLOTS = 10;
+const SECOND_MS = 1_000;
 
 /**
- * What a pool may always retry within the window, so that a single request on a quiet gateway has its further tries. It
+ * What a pool may always be given within the window, so that a single request on a quiet gateway has its further tries. It
  * bounds the extra load to 0.3 a second; above 1.5 requests a second the share of 20 % allows more, and then it rules.
  */
 const MINIMUM = 3;
 
-export class RetryBudget {
-  readonly #clock: Clock;
-  /** A ring: the slot of a second is that second modulo ten. */
-  readonly #requests = new Uint32Array(SLOTS);
-  readonly #retries = new Uint32Array(SLOTS);
-  #requestsInWindow = 0;
-  #retriesInWindow = 0;
-  /** The latest second that was counted in. */
-  #second: number;
+/** The same for those under way at once, as Envoy's min_retry_concurrency. */
+const MINIMUM_AT_ONCE = 3;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#second = Math.floor(clock.now() / SLOT_MS);
+/** `spent`: of the last ten seconds' share nothing is left. `crowded`: as many as may be are under way. */
+export type BudgetAnswer = 'granted' | 'spent' | 'crowded';
+
+export interface RetryBudgetOptions {
+  readonly clock: Clock;
+  readonly table: BudgetTable;
+  /** The pool's. */
+  readonly row: number;
+  readonly thread: number;
+  /** Tries that the pool's endpoints have now, from all threads. Only asked for when a further one is wanted. */
+  readonly active: () => number;
+}
+
+export class RetryBudget {
+  readonly #options: RetryBudgetOptions;
+  readonly #spent = { requests: 0, extra: 0 };
+
+  constructor(options: RetryBudgetOptions) {
+    this.#options = options;
   }
 
-  /** Once per request, however often it is tried. */
-  recordRequest(): void {
-    this.#requests[this.#slot()]! += 1;
-    this.#requestsInWindow++;
+  /** Once per request, however often it is tried. @param startedAt on the clock's scale; saves a look at it. */
+  recordRequest(startedAt: number): void {
+    const { table, row, thread } = this.#options;
+    table.addRequest(row, thread, secondOf(startedAt));
   }
 
   /**
-   * Takes one retry from the budget, if there is one left.
-   * @param share of the requests in the window; 1 or more means without limit, 0 means none.
+   * Takes a further try from the budget. Who is granted one has to `leave`. Threads that ask in the same microsecond may
+   * together be granted one more than there is.
+   * @param share 1 or more means without limit, 0 means none.
    */
-  tryRetry(share: number): boolean {
-    const slot = this.#slot();
-    const allowed = share >= 1 ? Infinity : share === 0 ? 0 : Math.max(MINIMUM, share * this.#requestsInWindow);
-    if (this.#retriesInWindow + 1 > allowed) return false;
-    this.#retries[slot]! += 1;
-    this.#retriesInWindow++;
-    return true;
-  }
-
-  /** The present second's slot, once those that have left the window were emptied. */
-  #slot(): number {
-    const second = Math.floor(this.#clock.now() / SLOT_MS);
-    if (second !== this.#second) this.#turnTo(second);
-    return second % SLOTS;
-  }
-
-  #turnTo(second: number): void {
-    const passed = Math.min(SLOTS, second - this.#second);
-    for (let step = 1; step <= passed; step++) {
-      const slot = (this.#second + step) % SLOTS;
-      this.#requestsInWindow -= this.#requests[slot]!;
-      this.#retriesInWindow -= this.#retries[slot]!;
-      this.#requests[slot] = this.#retries[slot] = 0;
+  ask(share: number): BudgetAnswer {
+    const { clock, table, row, thread, active } = this.#options;
+    const second = secondOf(clock.now());
+    if (share < 1) {
+      table.spent(row, second, this.#spent);
+      const allowed = share === 0 ? 0 : Math.max(MINIMUM, share * this.#spent.requests);
+      if (this.#spent.extra + 1 > allowed) return 'spent';
+      if (table.underWay(row) + 1 > Math.max(MINIMUM_AT_ONCE, share * active())) return 'crowded';
     }
-    this.#second = second;
+    table.beginExtra(row, thread, second);
+    return 'granted';
   }
+
+  /** The further try is over, or its answer has begun. */
+  leave(): void {
+    const { table, row, thread } = this.#options;
+    table.endExtra(row, thread);
+  }
+}
+
+/** For operators. */
+export function spentOf(table: BudgetTable, row: number, now: number): Spent & { underWay: number } {
+  const spent = { requests: 0, extra: 0 };
+  table.spent(row, secondOf(now), spent);
+  return { ...spent, underWay: table.underWay(row) };
+}
+
+function secondOf(at: number): number {
+  return Math.floor(at / SECOND_MS);
 }

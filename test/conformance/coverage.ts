@@ -53,7 +53,7 @@ import {
   tokens,
   type Row,
 } from './coverage-rows.ts';
-import { UPSTREAM_FAULTS } from './coverage-upstreams.ts';
+import { RESILIENCE } from './coverage-resilience.ts';
 
 export const FAULTS: readonly Row[] = [
   held(
@@ -364,5 +364,5 @@ export const FAULTS: readonly Row[] = [
     overHttp2('keeps them through reloads, and at the end of its drain'),
     reconnects('outlive reloads, and end with 1001', 'is replaced by another, and the client stays'),
   ),
-  ...UPSTREAM_FAULTS,
+  ...RESILIENCE,
 ];

@@ -171,7 +171,15 @@ it('says so in the log, in the metrics and in /pools', async () => {
     expect.objectContaining({ event: 'breaker_open', pool: 'row', endpoint, level: 40 }) as object,
   );
   expect(await metric(gateway, 'aya_endpoint_breaker_state', 'pool="row"')).toBe(2);
-  expect(await metric(gateway, 'aya_breaker_opened_total', 'pool="row"')).toBe(1);
+  const opened = (pool: string, cause: string) =>
+    metric(
+      gateway,
+      'aya_breaker_opened_total',
+      `pool="${pool}",endpoint="${service(pool).upstream.url}",cause="${cause}"`,
+    );
+  expect(await opened('row', 'consecutive-failures')).toBe(1);
+  expect(await opened('share', 'failure-share')).toBe(1);
+  expect(await opened('slow', 'slow-share')).toBe(1);
   const page = await poolPage('row');
   expect(page).toMatchObject({ available: 0, endpoints: [{ state: 'breaker open' }] });
   expect(page.endpoints[0]!.history.at(-1)!.reason).toMatch(/^breaker open: 3 failures in a row/);
@@ -295,4 +303,38 @@ it('stays as it is through a reload', async () => {
   expect(await statuses('kept', 2)).toEqual([503, 503]);
   expect(service('kept').upstream.requests).toBe(1);
   expect((await breakerOf('kept')).opened).toBe(1);
+});
+
+it('a thread that dies gives back the probes that it had', async () => {
+  const failing = await startService('mortal', status(500));
+  const mortal = await gatewayFixture({
+    gateway: { threads: 2 },
+    crashes: true,
+    files: {
+      'mortal.yaml': {
+        pools: {
+          mortal: {
+            endpoints: [failing.upstream.url],
+            health: { passive: false },
+            breaker: { consecutive: 1, probes: 1, ...SOON },
+          },
+        },
+        routes: [{ name: 'mortal', match: { path: '/*' }, pool: 'mortal', retry: false }],
+      },
+    },
+  });
+  const again = () => fetch(mortal.url).then(({ status }) => status, String);
+  expect(await again()).toBe(500);
+  const { kept, answer } = keeper();
+  failing.answer = answer;
+  const waiting: Promise<unknown>[] = [];
+  await until(() => {
+    waiting.push(again());
+    return kept.length === 1;
+  }, 'a probe');
+  expect(await again()).toBe(503);
+  for (const thread of [...mortal.threads]) await thread.terminate();
+  await Promise.all(waiting);
+  failing.answer = echo;
+  await until(async () => (await again()) === 200, 'the next probe does well');
 });

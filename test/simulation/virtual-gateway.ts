@@ -216,7 +216,7 @@ export class VirtualGateway {
       tunnels: undefined as unknown as OpenTunnels,
       draining: false,
       suspect: (row, _failures, reason) => tell(() => this.#health.passive.suspect(row, reason)),
-      breakerMoved: (row, state, reason) => tell(() => this.#health.breakers.moved(row, state, reason)),
+      breakerMoved: (row, move) => tell(() => this.#health.breakers.moved(row, move)),
     };
   }
 

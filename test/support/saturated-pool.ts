@@ -16,6 +16,7 @@ import { attemptDispatch } from '../../src/upstream/attempt.ts';
 import leastConnections from '../../src/upstream/balancers/least-connections.ts';
 import type { Call, EndpointConnections } from '../../src/upstream/call.ts';
 import { LatencyAverages } from '../../src/upstream/latency.ts';
+import { LatencyQuantile } from '../../src/upstream/latency-quantile.ts';
 import { Pool, type Endpoint } from '../../src/upstream/pool.ts';
 import { RetryBudget } from '../../src/upstream/retry-budget.ts';
 import { Gate } from '../../src/upstream/saturation/gate.ts';
@@ -154,7 +155,8 @@ export class SaturatedPool {
         })),
         balancer: leastConnections.create<Endpoint>({ table: this.table, clock, random: this.#random }),
         table: this.table,
-        budget: new RetryBudget(clock),
+        budget: new RetryBudget({ clock, table: this.table.budgets, row: POOL_ROW, thread, active: () => 0 }),
+        p95: new LatencyQuantile(this.table.budgets, POOL_ROW),
         random: this.#random,
         gate,
       });

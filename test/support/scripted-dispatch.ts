@@ -5,8 +5,12 @@
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../../src/data/dispatch.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { GatewayError, type ErrorType } from '../../src/errors.ts';
+import { EndpointTable } from '../../src/memory/endpoint-table.ts';
+import { LatencyQuantile } from '../../src/upstream/latency-quantile.ts';
 import type { Endpoint, Pool } from '../../src/upstream/pool.ts';
-import { RetryBudget } from '../../src/upstream/retry-budget.ts';
+import type { RetryBudget } from '../../src/upstream/retry-budget.ts';
+import { VERDICT } from '../../src/memory/sample-table.ts';
+import { budgetOf } from './budget.ts';
 import type { FakeClock } from './fake-clock.ts';
 import { requestOf } from './picking.ts';
 
@@ -22,6 +26,7 @@ export interface ScriptedOptions {
   readonly headMs?: number;
   readonly endpoints?: number;
   readonly budget?: RetryBudget;
+  readonly p95?: LatencyQuantile;
 }
 
 export class Scripted {
@@ -46,10 +51,18 @@ export class Scripted {
       (_, row) => ({ url: `http://10.0.0.${row}`, weight: 1, row }) as Endpoint,
     );
     const endsAt = clock.now() + (options.headMs ?? 15_000);
-    const exchange = { ...requestOf(0), retries: 0, remainingMs: () => endsAt - clock.now() };
+    const exchange = {
+      ...requestOf(0),
+      startedAt: clock.now(),
+      retries: 0,
+      hedges: 0,
+      remainingMs: () => endsAt - clock.now(),
+    };
     const pool = {
       name: 'scripted',
-      budget: options.budget ?? new RetryBudget(clock),
+      budget: options.budget ?? budgetOf(clock),
+      p95: options.p95 ?? new LatencyQuantile(EndpointTable.allocate(1, 1).budgets, 0),
+      verdict: (status: number) => (status >= 500 ? VERDICT.failed : VERDICT.ok),
       hasUntried: (tried: readonly Endpoint[]) => this.#endpoints.some((endpoint) => !tried.includes(endpoint)),
     };
     this.request = {
@@ -97,8 +110,8 @@ export class ScriptedTry implements Control {
     if (!this.#over) this.#handler.onInformation(status, []);
   }
 
-  head(status: number): void {
-    if (!this.#over) this.#handler.onHead(status, []);
+  head(status: number, fields: string[] = []): void {
+    if (!this.#over) this.#handler.onHead(status, fields);
   }
 
   data(text: string): void {

@@ -5,6 +5,7 @@ import type {
   BreakerView,
   DiscoveryView,
   EndpointView,
+  FurtherTriesView,
   LoadView,
   PoolView,
   SaturationView,
@@ -39,18 +40,8 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({
-  name,
-  balance,
-  panic,
-  panics,
-  available,
-  discovery,
-  breaker,
-  saturation,
-  ...rest
-}: PoolView): object {
-  const { endpoints } = rest;
+function poolOf({ name, balance, panic, panics, available, endpoints, ...rest }: PoolView): object {
+  const { discovery, breaker, saturation, furtherTries } = rest;
   return {
     name,
     balance,
@@ -61,6 +52,7 @@ function poolOf({
     ...(discovery && { discovery: discoveryOf(discovery) }),
     ...(breaker && { breaker: breakerOf(breaker) }),
     ...(saturation && { saturation: saturationOf(saturation) }),
+    ...(furtherTries && { furtherTries: furtherTriesOf(furtherTries) }),
     endpoints: endpoints.map(endpointOf),
   };
 }
@@ -76,6 +68,10 @@ function saturationOf({ waitedMs, unhurriedMs, ...sums }: SaturationView): objec
 
 function discoveryOf({ source, endpoints, failure, failures, ageMs }: DiscoveryView): object {
   return { source, endpoints, failure, failures, ageSeconds: ageMs === undefined ? null : Math.round(ageMs / 1000) };
+}
+
+function furtherTriesOf({ p95Ms, ...spent }: FurtherTriesView): object {
+  return { ...spent, ...(p95Ms !== undefined && { p95Ms: Math.round(p95Ms * 100) / 100 }) };
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {

@@ -3,9 +3,10 @@
  * made it: it is logged, counted, and shown with its reason. The state itself is read where it is, in shared memory.
  */
 import type { Clock } from '../../clock.ts';
+import type { PoolConfig } from '../../config/schema.ts';
 import { BREAKER, stateOf, type BreakerState } from '../../memory/breaker-table.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
-import { hasBreaker } from '../../upstream/breaker.ts';
+import { hasBreaker, type BreakerMove, type OpeningCause } from '../../upstream/breaker.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
 import type { ControlLog } from '../log.ts';
 import type { BreakerView } from '../view.ts';
@@ -14,7 +15,7 @@ interface Known {
   reason: string;
   /** Milliseconds since the epoch. */
   since: number;
-  opened: number;
+  readonly openedBy: Partial<Record<OpeningCause, number>>;
 }
 
 export interface BreakerWatchParts {
@@ -40,7 +41,7 @@ export class BreakerWatch {
     this.#parts = parts;
   }
 
-  moved(row: number, state: BreakerState, reason: string): void {
+  moved(row: number, { to: state, cause, reason }: BreakerMove): void {
     const { registry } = this.#parts;
     const endpoint = registry.at(row);
     const pool = endpoint?.pool.name ?? registry.poolAt(row);
@@ -48,7 +49,7 @@ export class BreakerWatch {
     const known = endpoint === undefined ? knownOf(this.#pools, pool) : knownOf(this.#endpoints, endpoint);
     known.reason = reason;
     known.since = this.#parts.clock.wall();
-    if (state === BREAKER.open) known.opened += 1;
+    if (cause !== undefined) known.openedBy[cause] = (known.openedBy[cause] ?? 0) + 1;
     registry.note(row, `breaker ${NAMES[state]}: ${reason}`);
     this.#tell(pool, endpoint?.url, state, reason);
   }
@@ -69,18 +70,21 @@ export class BreakerWatch {
     return this.#view(endpoint.row, this.#endpoints.get(endpoint));
   }
 
-  ofPool(pool: string): BreakerView | undefined {
-    const row = this.#parts.registry.rowOfPool(pool);
-    return row === undefined ? undefined : this.#view(row, this.#pools.get(pool));
+  ofPool({ name, breaker }: PoolConfig): BreakerView | undefined {
+    if (breaker === undefined || !hasBreaker(breaker, 'pool')) return undefined;
+    const row = this.#parts.registry.rowOfPool(name);
+    return row === undefined ? undefined : this.#view(row, this.#pools.get(name));
   }
 
   #view(row: number, known: Known | undefined): BreakerView {
     const { table } = this.#parts;
+    const openedBy = known?.openedBy ?? {};
     return {
       state: NAMES[stateOf(table.breakers.word(row))],
       reason: known?.reason ?? '',
       since: known?.since,
-      opened: known?.opened ?? 0,
+      opened: Object.values(openedBy).reduce((sum, count) => sum + count, 0),
+      openedBy,
       probes: table.breakers.probes(row),
     };
   }
@@ -95,7 +99,7 @@ export class BreakerWatch {
 }
 
 function knownOf<Key>(all: Map<Key, Known>, key: Key): Known {
-  const found = all.get(key) ?? { reason: '', since: 0, opened: 0 };
+  const found = all.get(key) ?? { reason: '', since: 0, openedBy: {} };
   all.set(key, found);
   return found;
 }

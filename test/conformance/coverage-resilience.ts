@@ -1,8 +1,10 @@
-/** Rows of what upstreams do to a gateway, and too much load to both. */
+/** The rows of upstreams that fail: F106 and on, and what was done to running fleets. See coverage.ts. */
 import {
-  held,
   breakers,
   discovered,
+  failOver,
+  further,
+  held,
   outliers,
   overloaded,
   overSaturated,
@@ -12,9 +14,25 @@ import {
   type Row,
 } from './coverage-rows.ts';
 
-export const UPSTREAM_FAULTS: readonly Row[] = [
+export const RESILIENCE: readonly Row[] = [
+  held(
+    'F106',
+    'a brown-out: load on top',
+    further('a service that answers nothing but 503 gets at most 1.2 times'),
+    failOver('is bounded by its budget'),
+  ),
+  held(
+    'F107',
+    'a POST that was sent',
+    further('a POST that was sent is never sent again'),
+    failOver('of a POST is not made once it was sent'),
+  ),
+  held('F108', 'a POST that was not sent', failOver('of a POST is made when nothing was sent')),
+  held('F109', 'a body that was streamed', failOver('of a body that was streamed is not made')),
+  held('F110', 'a kept connection closed at reuse', failOver('that the service closes at the moment of reuse')),
   held('F112', 'an endpoint that fails at once', outliers('by default: one of three that fails at once is out')),
   held('F116', 'a health endpoint that lies', outliers('a health endpoint that says 200 while requests fail')),
+  held('F117', 'failing together', further('a hundred clients that fail together do not return together')),
   held(
     'F119',
     'circuit breakers',
