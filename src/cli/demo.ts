@@ -17,7 +17,7 @@ const ADMIN = `http://localhost:${ADMIN_PORT}`;
 const READY_TIMEOUT_MS = 20_000;
 
 export interface DemoOptions {
-  /** Plays the story once by itself and rejects when load does not move, instead of waiting for a reader to try. */
+  /** Plays the story once by itself and rejects when a GET fails, instead of waiting for a reader to try. */
   readonly check?: boolean;
 }
 
@@ -35,7 +35,7 @@ export async function demo(options: DemoOptions = {}): Promise<void> {
     gateway = startGateway(dir, log);
     const story = async () => {
       await ready();
-      if (options.check === true) return check(`${GATEWAY}/users`, of('users', fleet), systemClock);
+      if (options.check === true) return check(GATEWAY, fleet, systemClock);
       console.log(whatToTry(fleet, dir, log));
       await interrupted;
     };
@@ -98,14 +98,12 @@ async function failure(gateway: ChildProcess, log: string): Promise<never> {
   throw new Error(`the gateway ended (${signal ?? code}):\n${said}`);
 }
 
-const of = (service: string, fleet: readonly Instance[]) => fleet.filter(({ role }) => role.service === service);
-
 function whatToTry(fleet: readonly Instance[], dir: string, log: string): string {
   const rows = fleet.map(({ role: { service, port, slow, flaky }, pid }) => {
     const habit = slow !== undefined ? `takes ${slow}` : flaky !== undefined ? `fails ${flaky} of requests` : '';
     return `  ${service.padEnd(16)}127.0.0.1:${port}   pid ${String(pid).padEnd(8)} ${habit}`.trimEnd();
   });
-  const victim = of('users', fleet)[1] ?? fleet[0];
+  const [hanging, victim] = fleet.filter(({ role }) => role.service === 'users');
   const spread = (path: string) =>
     `for i in $(seq 30); do curl -s ${GATEWAY}${path}; done | grep '"port"' | sort | uniq -c`;
   return `
@@ -127,6 +125,8 @@ Try this in another terminal.
 3. Kill an instance. Nobody gets an error; the others take its load. It comes back after ${COMES_BACK_MS / 1000} s, and so does its load.
      kill -9 ${victim?.pid}
      ${spread('/users')}
+   Or let one hang: it takes connections and answers nobody. Those who ask it first wait for a second, then another answers.
+     kill -STOP ${hanging?.pid}        later: kill -CONT ${hanging?.pid}
 
 4. Read what the gateway thinks of each endpoint, and why.
      curl -s ${ADMIN}/pools

@@ -31,6 +31,7 @@ export class Instance {
   readonly #tell: (event: string) => void;
   #child: ChildProcess | undefined;
   #stopping = false;
+  #comesBackMs = COMES_BACK_MS;
 
   /** @param tell hears when the instance ended and when it is back. */
   constructor(role: Role, clock: Clock, tell: (event: string) => void) {
@@ -56,6 +57,21 @@ export class Instance {
     child.once('exit', () => this.#ended());
   }
 
+  /** As kill -9. @param comesBackMs when it is started again; for this time only. */
+  kill(comesBackMs = COMES_BACK_MS): void {
+    this.#comesBackMs = comesBackMs;
+    this.#child?.kill('SIGKILL');
+  }
+
+  /** It keeps its port and its connections, takes new ones, and answers nobody. */
+  hang(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     if (this.#child !== undefined) await end(this.#child, this.#clock);
@@ -64,8 +80,10 @@ export class Instance {
   #ended(): void {
     if (this.#stopping) return;
     const { service, port } = this.role;
-    this.#tell(`${service} on ${port} is gone (pid ${this.pid}); it comes back in ${COMES_BACK_MS / 1000} s`);
-    this.#clock.after(COMES_BACK_MS, () => {
+    const comesBackMs = this.#comesBackMs;
+    this.#comesBackMs = COMES_BACK_MS;
+    this.#tell(`${service} on ${port} is gone (pid ${this.pid}); it comes back in ${comesBackMs / 1000} s`);
+    this.#clock.after(comesBackMs, () => {
       if (this.#stopping) return;
       this.start().then(
         () => this.#tell(`${service} on ${port} is back (pid ${this.pid})`),

@@ -1,18 +1,5 @@
 /** The rows of upstreams that fail: F106 and on, and what was done to running fleets. See coverage.ts. */
-import {
-  breakers,
-  discovered,
-  failOver,
-  further,
-  held,
-  outliers,
-  overloaded,
-  overSaturated,
-  saturated,
-  shedding,
-  throws,
-  type Row,
-} from './coverage-rows.ts';
+import { breakers, discovered, failOver, further, held, outliers, throws, type Row } from './coverage-rows.ts';
 
 export const RESILIENCE: readonly Row[] = [
   held(
@@ -55,16 +42,5 @@ export const RESILIENCE: readonly Row[] = [
     'C12',
     'a name that leads to where it must not',
     discovered('an address outside of `allow` is refused, and what was before stays'),
-  ),
-  held(
-    'C21',
-    'more than can be done is asked, of the gateway or of a service',
-    overloaded('refuses the lowest priority first and the highest last'),
-    shedding('refuses nobody for one long stall', 'goes on for as long as it is not clearly over'),
-    overSaturated('does 90 percent of what it can with a limit %s', 'are served alike, whatever each of them asks for'),
-    saturated(
-      'always has work, and all that it does is still waited for',
-      'has a place for another as soon as one who waits',
-    ),
   ),
 ];

@@ -37,7 +37,7 @@ export class Health {
   constructor(parts: HealthParts) {
     parts.registry.onChange((change) => announce(change, parts.log));
     this.panic = new PanicWatch(parts.registry, parts.log);
-    this.passive = new PassiveHealth(parts);
+    this.passive = new PassiveHealth({ ...parts, onNobodyThere: (endpoint) => this.#monitor.foundNobody(endpoint) });
     this.#outliers = new OutlierWatch({ ...parts, passive: this.passive });
     this.breakers = new BreakerWatch(parts);
     this.agents = new AgentWatch(parts);

@@ -248,4 +248,14 @@ describe('an endpoint that was away', () => {
     await probed(3);
     expect(recovered).toEqual([url(0)]);
   });
+
+  test('so shortly that no probe has seen it is said to be back all the same, when requests found nobody there', async () => {
+    const { monitor, endpoint, probed, recovered } = monitored(2, { healthyAfter: 2 });
+    await probed(2);
+    monitor.foundNobody(endpoint());
+    await probed(1);
+    expect(recovered).toEqual([]);
+    await probed(1);
+    expect(recovered).toEqual([url(0)]);
+  });
 });

@@ -52,6 +52,11 @@ export class HealthMonitor {
     this.#checkers = checkers;
   }
 
+  /** Requests could not connect to the endpoint. */
+  foundNobody(endpoint: RegisteredEndpoint): void {
+    this.#watches.get(endpoint)?.probe.foundNobody();
+  }
+
   close(): void {
     this.#stopAllBut(new Map(), new Map());
   }

@@ -12,7 +12,9 @@ function pool(count: number, passive: PoolOptions['passive'] = {}, endpoint: Par
   const table = EndpointTable.allocate(1, 32);
   const registry = new EndpointRegistry(table, clock);
   const { entries, log } = logEntries();
-  const watch = new PassiveHealth({ registry, table, clock, log });
+  const gone: string[] = [];
+  const onNobodyThere = ({ url }: RegisteredEndpoint) => void gone.push(url);
+  const watch = new PassiveHealth({ registry, table, clock, log, onNobodyThere });
   let generation = 0;
   const serve = (settings: PoolOptions['passive'], members = count) => {
     const urls = Array.from({ length: members }, (_, at) => ({ ...endpoint, url: `http://10.0.0.${at + 1}:80` }));
@@ -35,10 +37,12 @@ function pool(count: number, passive: PoolOptions['passive'] = {}, endpoint: Par
     at,
     watch,
     pass: (index: number) => table.clearFailures(at(index).row),
-    fail(index: number, times = 5) {
+    /** Those that nobody was found at. */
+    gone,
+    fail(index: number, times = 5, reason = 'status 500') {
       for (let time = 0; time < times; time++) {
         const failures = table.addFailure(at(index).row);
-        if (failures % threshold() === 0) watch.suspect(at(index).row, 'status 500');
+        if (failures % threshold() === 0) watch.suspect(at(index).row, reason);
       }
     },
     isEjected: (index: number) => registry.has(at(index), ENDPOINT.ejected),
@@ -143,6 +147,13 @@ describe('how long it lasts', () => {
     ejectedForMs(0);
     fail(0, 1);
     expect(isEjected(0)).toBe(true);
+  });
+
+  test('is one where requests found nobody, and none that answers with errors', () => {
+    const { fail, at, gone } = pool(5);
+    fail(0, 5, 'connection_refused');
+    fail(1, 5, 'status 500');
+    expect(gone).toEqual([at(0).url]);
   });
 
   test('a good answer ends the probation', () => {

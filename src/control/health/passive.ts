@@ -4,6 +4,7 @@
  * ejection ends by itself, and on probation: one more failure ejects again, and for longer. A good active probe alone does
  * not end it: a health endpoint that answers 200 while requests fail must not have the last word. Probes that failed and
  * then pass again do: the endpoint was away, and whatever is back need not wait for the sentence of what it was.
+ * One that is ejected because nobody was there has gone, though no probe may have come in that moment.
  */
 import type { Clock, Timer } from '../../clock.ts';
 import type { PassiveHealthConfig } from '../../config/schema.ts';
@@ -30,11 +31,16 @@ interface Suspect {
   timer: Timer | undefined;
 }
 
+/** Errors of requests that are just what a probe proves wrong. */
+const NOBODY_THERE: ReadonlySet<string> = new Set(['connection_refused', 'connection_timeout']);
+
 export interface PassiveParts {
   readonly registry: EndpointRegistry;
   readonly table: EndpointTable;
   readonly clock: Clock;
   readonly log: ControlLog;
+  /** An endpoint was ejected since nobody could be reached there. */
+  readonly onNobodyThere?: (endpoint: RegisteredEndpoint) => void;
 }
 
 export class PassiveHealth {
@@ -192,6 +198,7 @@ export class PassiveHealth {
     const forMs = Math.min(passive.ejectFor * record.inARow, Math.max(passive.maxEjectFor, passive.ejectFor));
     record.timer = clock.after(forMs, () => this.#return(endpoint, record, 'passive: on probation'));
     const reason = `passive: ${what}; ejected for ${forMs / 1000} s`;
+    if (isInARow(cause) && NOBODY_THERE.has(record.suspicion)) this.#parts.onNobodyThere?.(endpoint);
     if (mode === 'eject') return registry.set(endpoint, ENDPOINT.ejected, true, reason);
     record.isOnlyLogged = true;
     const where = { pool: endpoint.pool.name, endpoint: endpoint.url };

@@ -19,7 +19,7 @@ export interface ProbeParts {
   readonly registry: EndpointRegistry;
   readonly clock: Clock;
   readonly random: Random;
-  /** The endpoint failed probes and then passed enough of them in a row: it was away, and it is back. */
+  /** The endpoint failed probes, or had nobody there for requests, and then passed enough of them in a row: it was away, and it is back. */
   readonly onRecovered: (endpoint: RegisteredEndpoint) => void;
 }
 
@@ -41,6 +41,11 @@ export class Probe {
     const { check, clock, random } = parts;
     const withinMs = Math.min(check.fastInterval, check.interval);
     this.#timer = clock.after(random() * withinMs, () => void this.#run());
+  }
+
+  /** A request found nobody there, which counts as a probe that failed: it may be back before the next one is due. */
+  foundNobody(): void {
+    this.#goodAfterBad = 0;
   }
 
   stop(): void {
