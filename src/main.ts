@@ -78,17 +78,39 @@ program
 withAdmin(
   program
     .command('explain')
-    .argument('<method>', 'such as GET')
-    .argument('<url>', 'a path with its query, or a whole URL')
+    .argument('[method]', 'such as GET')
+    .argument('[url]', 'a path with its query, or a whole URL')
+    .option('--request <id>', 'instead: how the running gateway decided the request with this id')
     .option('-H, --header <field>', "a request field, 'name: value'; may be repeated", collectField, [])
     .option('--client <ip>', 'address of the client', '127.0.0.1')
     .option('--dir <dir>', 'directory of the configuration', '.')
     .option('--all', 'also the routes for other hosts and paths')
     .option('--json', 'print JSON')
     .description('say which route takes a request and why, and which endpoints could serve it'),
-).action(async (method: string, url: string, options: AdminFlags & ExplainFlags) => {
+).action(async (method: string | undefined, url: string | undefined, options: AdminFlags & ExplainFlags) => {
+  if (options.request !== undefined) {
+    const { explainRequest } = await import('./cli/decisions.ts');
+    return tell(await explainRequest(options.request, options));
+  }
+  if (method === undefined || url === undefined)
+    return program.error('aya: explain what? Say METHOD and URL, or --request ID');
   const { explain } = await import('./cli/explain.ts');
-  tell(await explain(method, url, options));
+  return tell(await explain(method, url, options));
+});
+
+withAdmin(
+  program
+    .command('decisions')
+    .option('--route <name>', 'only of this route')
+    .option('--pool <name>', 'only those that asked this pool')
+    .option('--status <status>', 'only with this status: 503, or 5xx')
+    .option('--limit <count>', 'at most so many (default: 20)')
+    .option('--dir <dir>', 'directory of the configuration', '.')
+    .option('--json', 'print JSON')
+    .description('list the last requests that failed, or that asked to be explained'),
+).action(async (options: AdminFlags & DecisionsFlags) => {
+  const { decisions } = await import('./cli/decisions.ts');
+  tell(await decisions(options));
 });
 
 withAdmin(
@@ -193,7 +215,17 @@ interface PurgeFlags {
   readonly tag: readonly string[];
 }
 
+interface DecisionsFlags {
+  readonly route?: string;
+  readonly pool?: string;
+  readonly status?: string;
+  readonly limit?: string;
+  readonly dir: string;
+  readonly json?: true;
+}
+
 interface ExplainFlags {
+  readonly request?: string;
   readonly header: readonly string[];
   readonly client: string;
   readonly dir: string;

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../test/support/fake-clock.ts';
-import { seededRandom } from './clock.ts';
+import { seededRandom, systemClock } from './clock.ts';
 import { Deadline, TimerWheel } from './timer-wheel.ts';
 
 const TICK = 10;
@@ -89,5 +91,27 @@ describe('a deadline', () => {
     clock.advance(60);
     expect(first.firedAt).toBeDefined();
     expect(second.firedAt).toBeDefined();
+  });
+});
+
+describe('a thread that was held up', () => {
+  it('reads what has arrived meanwhile before it finds that a deadline was missed', async () => {
+    const events: string[] = [];
+    const server = createServer((socket) => void socket.on('data', () => events.push('answer')).on('error', () => {}));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    await Promise.all([once(client, 'connect'), once(server, 'connection')]);
+    const wheel = new TimerWheel(systemClock, TICK);
+    const fired = new Promise<void>((resolve) => {
+      wheel.set(new Alarm(() => resolve(void events.push('deadline'))), systemClock.now() + 3 * TICK);
+    });
+    client.write('in time');
+    const until = systemClock.now() + 20 * TICK;
+    while (systemClock.now() < until);
+    await fired;
+    client.destroy();
+    server.close();
+    expect(events).toEqual(['answer', 'deadline']);
   });
 });

@@ -22,6 +22,7 @@ const ODD_PER_SECOND = 5;
 const SAMPLE_MS = 5_000;
 /** Idle connections are closed after 4 s on the gateway's side, and at once on the client's. */
 const REST_MS = 30_000;
+const KILLED_MS = 3_000;
 
 interface Felt {
   readonly requests: number;
@@ -125,7 +126,7 @@ async function kill(): Promise<void> {
   const at = Math.floor(random() * fleet.ports.length);
   kills.push({ url: `http://127.0.0.1:${fleet.ports[at]}`, at: Date.now() });
   fleet.signal(at, 'SIGKILL');
-  await pause(3_000);
+  await pause(KILLED_MS);
   await fleet.begin(at);
 }
 
@@ -178,7 +179,7 @@ async function restUntil(rested: () => boolean): Promise<void> {
 
 interface LogLine {
   readonly event?: string;
-  readonly time: number;
+  readonly time: string;
   readonly endpoint?: string;
 }
 
@@ -194,8 +195,11 @@ function threadDeaths(): number {
 
 /** Milliseconds from the kill to the ejection; 0 where it was out already, for what it had done before. */
 function untilOut({ url, at }: { readonly url: string; readonly at: number }): number {
-  const ejected = logged('endpoint_ejected').find(({ endpoint, time }) => endpoint === url && time >= at);
-  return ejected !== undefined && ejected.time - at < 3_000 ? ejected.time - at : 0;
+  const out = [...logged('endpoint_ejected'), ...logged('endpoint_unhealthy')]
+    .filter(({ endpoint }) => endpoint === url)
+    .map(({ time }) => Date.parse(time) - at)
+    .filter((ms) => ms >= 0 && ms < KILLED_MS);
+  return Math.min(...out, out.length === 0 ? 0 : Infinity);
 }
 
 function quarter(): number {

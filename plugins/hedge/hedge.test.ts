@@ -181,14 +181,16 @@ describe('nobody else is asked', () => {
     expect(rows()).toEqual([0, 1]);
   });
 
-  it('for a WebSocket or a call of gRPC', () => {
+  it('for a WebSocket, a call of gRPC, or where sessions keep clients at endpoints', () => {
     for (const [key, on] of [
       ['upgrade', 'request'],
       ['grpc', 'exchange'],
+      ['sticky', 'pool'],
     ] as const) {
       const clock = new FakeClock();
       const scripted = new Scripted(['hang', 200], { clock });
-      Object.assign(on === 'request' ? scripted.request : scripted.request.exchange, { [key]: {} });
+      const { exchange, pool } = scripted.request;
+      Object.assign({ request: scripted.request, exchange, pool }[on], { [key]: {} });
       const context = { clock, counter: new Counted().counter, route: {} } as unknown as PluginContext;
       hedge.create(DEFAULTS, context).layer!(scripted.dispatch)(scripted.request, new Heard());
       clock.advance(1_000);

@@ -29,9 +29,10 @@ export interface RouteHedges {
 const OVERTAKEN = new GatewayError('http_response_timeout', 'another endpoint has answered first', { retry: 'never' });
 const WORSE = new GatewayError('connection_terminated', 'its answer was a failure, and another is waited for');
 
-/** Its body can be sent twice at once, and nothing but an answer is waited for. */
-export function mayRace({ body, exchange, upgrade }: UpstreamRequest): boolean {
-  return (body === null || Buffer.isBuffer(body)) && exchange.grpc === undefined && upgrade === undefined;
+/** Its body can be sent twice at once, nothing but an answer is waited for, and any endpoint will do: it has no session. */
+export function mayRace({ body, exchange, upgrade, pool }: UpstreamRequest): boolean {
+  if (exchange.grpc !== undefined || upgrade !== undefined || pool.sticky !== undefined) return false;
+  return body === null || Buffer.isBuffer(body);
 }
 
 export class Race implements Control {
@@ -81,6 +82,7 @@ export class Race implements Control {
     if (withheld !== undefined) return this.#route.onWithheld(withheld);
     const first = this.#request;
     first.exchange.hedges++;
+    first.exchange.record?.hedged(this.#afterMs);
     // Fields are changed by each try: what time is left is told in them.
     this.#begin({ ...first, fields: first.fields.slice(), tried: this.#tried(), endpoint: undefined });
     this.#awaitNext();

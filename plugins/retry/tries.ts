@@ -89,7 +89,7 @@ export class Tries implements ResponseHandler, Control {
   #decide(mayRepeat: boolean, isFree: boolean, asked: number, hasAnswer: boolean): boolean {
     const withheld = this.#reasonAgainst(mayRepeat, isFree, asked, hasAnswer);
     if (withheld === undefined) return true;
-    this.#route.onWithheld(withheld);
+    this.#withhold(withheld);
     return false;
   }
 
@@ -137,6 +137,7 @@ export class Tries implements ResponseHandler, Control {
       if (!this.#isGranted) return this.#waitForPlace();
     }
     this.#request.exchange.retries++;
+    this.#request.exchange.record?.retried(this.#delayMs);
     if (!isReplayable(this.#request)) this.#request.body = this.#streamedCall!.replay();
     this.#try();
   }
@@ -149,8 +150,13 @@ export class Tries implements ResponseHandler, Control {
     this.#wait = clock.after(delayMs, () => this.#retry(false));
   }
 
-  #giveUp(withheld: Withheld): void {
+  #withhold(withheld: Withheld): void {
     this.#route.onWithheld(withheld);
+    this.#request.exchange.record?.notRetried(withheld);
+  }
+
+  #giveUp(withheld: Withheld): void {
+    this.#withhold(withheld);
     this.#state = 'over';
     this.#handler.onError(this.#lastError!);
   }

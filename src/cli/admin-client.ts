@@ -42,7 +42,7 @@ export class AdminClient {
     if (response.status === 401) {
       throw new Error(`the gateway at ${this.url} wants the token of its admin server: --token, or AYA_ADMIN_TOKEN`);
     }
-    if (response.status === 400 && detail !== undefined) throw new Error(detail);
+    if ((response.status === 400 || path.startsWith('/decisions/')) && detail !== undefined) throw new Error(detail);
     throw new Error(`${this.url}${path} answers ${response.status}: is this the admin server of a gateway?`);
   }
 }

@@ -105,7 +105,7 @@ describe('the endpoints that a request could go to', () => {
     const state = { ...a!, agent: { share: 0, said: '0%' } };
     expect(sorted(poolConfig(['http://a', 'http://b']), { name: 'orders', endpoints: [state, b!] })).toEqual({
       considered: ['http://b'],
-      skipped: { 'http://a': 'its agent leaves it no weight: 0%' },
+      skipped: { 'http://a': 'weight 0 by its agent: 0%' },
     });
   });
 

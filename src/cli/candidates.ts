@@ -1,6 +1,7 @@
 /** Which endpoints of a pool the balancer would choose from now, which not, and why. */
 import type { EndpointConfig, PoolConfig } from '../config/schema.ts';
 import { chooseCandidates, isPanic, settled } from '../upstream/candidates.ts';
+import { isBreakerWord, reasonText } from '../upstream/reasons.ts';
 
 /** What the admin server's `/pools` says of them. */
 export interface LivePool {
@@ -90,8 +91,8 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined): read
     if (live?.breaker !== undefined && live.breaker.state !== 'closed')
       return verdict(false, troubleOfPool(live.breaker));
     if (isChosen && trouble === '' && state?.agent?.share === 0)
-      return verdict(false, `its agent leaves it no weight: ${state.agent.said}`);
-    if (isChosen && weight === 0) return verdict(false, 'weight 0 takes no traffic');
+      return verdict(false, `${reasonText('weight 0 by its agent')}: ${state.agent.said}`);
+    if (isChosen && weight === 0) return verdict(false, reasonText('weight 0'));
     if (isChosen && isFull(state))
       return verdict(false, `at its limit: ${state!.inFlight} of ${state!.maxInFlight} in flight`);
     if (isChosen && trouble !== '') return verdict(true, `panic: too few are available to heed that it is ${trouble}`);
@@ -99,7 +100,7 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined): read
     if (isChosen)
       return verdict(true, live !== undefined && state === undefined ? 'not in the running gateway yet' : '');
     if (trouble !== '') return verdict(false, trouble);
-    return verdict(false, panic ? 'panic: the others are used whatever their state' : 'backup: others are available');
+    return verdict(false, panic ? 'panic: the others are used whatever their state' : reasonText('backup'));
   });
 }
 
@@ -129,7 +130,7 @@ export function crowdOf(live: LivePool | undefined): string | undefined {
 
 /** Its state without its breaker's. */
 function healthOf(endpoint: LiveEndpoint | undefined): string {
-  const words = (endpoint?.state ?? AVAILABLE).split(', ').filter((word) => !word.startsWith('breaker '));
+  const words = (endpoint?.state ?? AVAILABLE).split(', ').filter((word) => !isBreakerWord(word));
   return words.length === 0 ? AVAILABLE : words.join(', ');
 }
 

@@ -522,7 +522,7 @@ const BROKEN: readonly Broken[] = [
     what: 'defaults with a pool',
     file: 'gateway.yaml',
     text: 'defaults: { ▸pool: a }\n',
-    says: "unknown key 'pool' — known here: timeout, limits, websocket, auth, authorize, cache, clientCache, compress, cors, csrf, deadline, headers, hedge, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
+    says: "unknown key 'pool' — known here: timeout, limits, websocket, explain, auth, authorize, cache, clientCache, compress, cors, csrf, deadline, headers, hedge, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
   },
 ];
 

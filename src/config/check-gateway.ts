@@ -74,9 +74,10 @@ function overlap(one: Address, other: Address): boolean {
   return one.host === other.host || ANY_HOST.has(one.host) || ANY_HOST.has(other.host);
 }
 
-function checkNetworks({ trustedProxies, listen }: GatewayConfig, document: Document): Problem[] {
+function checkNetworks({ trustedProxies, explain, listen }: GatewayConfig, document: Document): Problem[] {
   const written = [
     ...trustedProxies.map((network, index) => [network, `/trustedProxies/${index}`] as const),
+    ...explain.from.map((network, index) => [network, `/explain/from/${index}`] as const),
     ...listen.flatMap(({ proxyProtocol }, at) =>
       (proxyProtocol?.from ?? []).map(
         (network, index) => [network, `/listen/${at}/proxyProtocol/from/${index}`] as const,

@@ -29,7 +29,8 @@ export function checkSticky(pool: PoolConfig, document: Document, poolAt: string
   return 'cookie' in sticky ? [...problems, ...checkCookie(sticky, document, at)] : problems;
 }
 
-const isHash = ({ balance }: PoolConfig) => typeof balance !== 'string' || balance.endsWith('-hash');
+const isHash = ({ balance }: PoolConfig) =>
+  typeof balance === 'string' ? balance.endsWith('-hash') : 'hash' in balance;
 
 /** What browsers refuse to keep (RFC 6265bis §5.6, §4.1.3), and what nobody would. */
 function checkCookie(sticky: CookieStickyConfig, document: Document, at: string): Problem[] {

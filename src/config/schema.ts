@@ -7,6 +7,7 @@
  */
 import Type, { type StaticDecode, type TSchema } from 'typebox';
 import { Duration, Percent, Size } from './units.ts';
+import { ExplainSchema, RouteExplainSchema, type ExplainConfig, type RouteExplainConfig } from './explain-schema.ts';
 import { IdentitySchema, type IdentityConfig } from './identity-schema.ts';
 import { ListenerSchema, type ListenerConfig } from './listener-schema.ts';
 import type { SourceSettings } from './discover-schema.ts';
@@ -24,6 +25,7 @@ import { WebsocketSchema, type WebsocketConfig } from './websocket-schema.ts';
 export * from './cache-schema.ts';
 export * from './consumer-schema.ts';
 export type { DiscoverConfig } from './discover-schema.ts';
+export type { ExplainConfig } from './explain-schema.ts';
 export * from './identity-schema.ts';
 export * from './listener-schema.ts';
 export * from './pool-schema.ts';
@@ -153,6 +155,7 @@ export interface RouteConfig extends Partial<RouteConcerns> {
   websocket: WebsocketConfig;
   /** Absent: normal. */
   priority?: Priority;
+  explain?: RouteExplainConfig;
 }
 
 /** What a route and `defaults` share: the core's keys and the plugins'. */
@@ -165,6 +168,7 @@ const routeSettings = (concerns: Record<string, TSchema>) => ({
       'Whose requests go first where a pool is full, and are refused last when the gateway is overloaded. Default: normal. A consumer’s own counts for more where requests wait.',
     ),
   ),
+  explain: Type.Optional(RouteExplainSchema),
   ...Object.fromEntries(Object.entries(concerns).map(([key, schema]) => [key, Type.Optional(schema)])),
 });
 
@@ -236,6 +240,7 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
       },
       'The access log.',
     ),
+    explain: ExplainSchema,
     metrics: settings(
       {
         maxRoutes: Type.Integer({
@@ -292,6 +297,7 @@ export interface GatewayConfig {
   admin: { host: string; port: number; token?: string };
   drain: { delay: number; timeout: number };
   accessLog: { enabled: boolean; sample: number; file?: string };
+  explain: ExplainConfig;
   metrics: { maxRoutes: number; maxEndpoints: number };
   shed: { loopDelay: number; heap: number; memory?: number; bodies: number };
   requestIdHeader: string;

@@ -17,6 +17,7 @@ import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
 import type { UsageTable } from '../memory/usage-table.ts';
 import type { AdminServer } from './admin/server.ts';
+import type { Decisions } from './decisions.ts';
 import { ConfigRefused, type ConfigSource, type Loaded } from './config-source.ts';
 import { fileSource } from './file-source.ts';
 import { LatestOnly } from './latest-only.ts';
@@ -232,6 +233,10 @@ export class Gateway implements AdminView {
 
   get routeNames(): ReadonlyMap<number, string> {
     return this.#serving.routeNames;
+  }
+
+  get decisions(): Decisions {
+    return this.#serving.decisions;
   }
 
   pools(): readonly PoolView[] {

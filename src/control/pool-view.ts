@@ -1,7 +1,7 @@
 /** What `/pools`, the metrics and `aya explain` show of each endpoint: put together from the registry and the tables. */
 import type { Clock } from '../clock.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
-import { ENDPOINT } from '../memory/endpoint-table.ts';
+import { breakerWord, statusWords } from '../upstream/reasons.ts';
 import type { PoolConfig } from '../config/schema.ts';
 import { describeBalance } from '../upstream/balance.ts';
 import type { Discovery } from './discovery.ts';
@@ -9,9 +9,7 @@ import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.t
 import type { Health } from './health/health.ts';
 import { spentOf } from '../upstream/retry-budget.ts';
 import { knownQuantile } from '../upstream/latency-quantile.ts';
-import type { EndpointStatus, EndpointView, FurtherTriesView, PoolView, SaturationView } from './view.ts';
-
-const STATUSES = Object.entries(ENDPOINT) as [EndpointStatus, number][];
+import type { EndpointView, FurtherTriesView, PoolView, SaturationView } from './view.ts';
 
 export interface PoolViewParts {
   readonly clock: Clock;
@@ -27,6 +25,7 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
   return {
     name: pool.name,
     balance: describeBalance(pool.balance),
+    sticky: pool.sticky && ('cookie' in pool.sticky ? `cookie:${pool.sticky.cookie}` : pool.sticky.on),
     panic: parts.health.panic.isOn(pool.name),
     panics: parts.health.panic.count(pool.name),
     available: endpoints.filter(isAvailable).length,
@@ -62,9 +61,13 @@ function viewSaturation({ name, maxInFlight }: PoolConfig, parts: PoolViewParts)
   };
 }
 
+/** Every reason to pass it over now: the words of `/pools`, metrics and decision records. */
+export function againstNow({ status, breaker }: Pick<EndpointView, 'status' | 'breaker'>): readonly string[] {
+  return breaker === undefined || breaker.state === 'closed' ? status : [...status, breakerWord(breaker.state)];
+}
+
 function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewParts): EndpointView {
   const { row, url, config, history, knownSince } = endpoint;
-  const status = table.status(row);
   const last = history.at(-1);
   return {
     url,
@@ -72,7 +75,7 @@ function viewEndpoint(endpoint: RegisteredEndpoint, { table, health }: PoolViewP
     weight: config.weight,
     backup: config.backup,
     ...(config.discoveredBy !== undefined && { discoveredBy: config.discoveredBy }),
-    status: STATUSES.filter(([, bit]) => (status & bit) !== 0).map(([name]) => name),
+    status: statusWords(table.status(row)),
     reason: last?.reason ?? '',
     since: last?.since ?? knownSince,
     inFlight: table.inFlight(row),

@@ -11,6 +11,7 @@ import { MetricsPage, type Labels } from './metrics-page.ts';
 import { isAvailable } from './pool-view.ts';
 import { OTHER_ROUTES } from './route-registry.ts';
 import { breakers } from './scrape-breakers.ts';
+import { decisions } from './scrape-decisions.ts';
 import { furtherTries } from './scrape-further-tries.ts';
 import { discovery } from './scrape-discovery.ts';
 import { loads } from './scrape-loads.ts';
@@ -32,6 +33,7 @@ export type ScrapeView = Pick<
   | 'config'
   | 'metricTable'
   | 'counters'
+  | 'decisions'
   | 'counterTable'
   | 'cacheTable'
   | 'limitUsage'
@@ -73,6 +75,7 @@ export function createScrape(view: ScrapeView): Scrape {
   upstreams(page, now);
   breakers(page, now);
   saturation(page, now);
+  decisions(page, view, now);
   loads(page, now);
   furtherTries(page, now);
   discovery(page, view);
@@ -243,14 +246,6 @@ function upstreams(page: MetricsPage, now: () => Moment): void {
   page.gauge('aya_endpoint_available', '1 while the endpoint may be picked.', ENDPOINT, (add) => {
     for (const { labels, view } of now().endpoints) add(labels, isAvailable(view) ? 1 : 0);
   });
-  page.gauge(
-    'aya_endpoint_status',
-    '1 for each reason why the endpoint is not available.',
-    [...ENDPOINT, 'reason'],
-    (add) => {
-      for (const { labels, view } of now().endpoints) for (const reason of view.status) add({ ...labels, reason }, 1);
-    },
-  );
   page.gauge('aya_endpoint_in_flight', 'Requests that the endpoint has now.', ENDPOINT, (add) => {
     for (const { labels, view } of now().endpoints) add(labels, view.inFlight);
   });

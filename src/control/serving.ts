@@ -19,6 +19,7 @@ import { purgeJudge, type Purge } from '../cache/purge.ts';
 import type { SourceDefinitions } from '../discovery/source.ts';
 import { CacheFleet } from './cache-fleet.ts';
 import { viewCertificates } from './certificates.ts';
+import { Decisions } from './decisions.ts';
 import { Discovery } from './discovery.ts';
 import { withSecret } from './made-up-secret.ts';
 import { DocumentFollower } from './documents.ts';
@@ -59,6 +60,7 @@ export class Serving {
   readonly counterTable: CounterTable;
   readonly limitTables: LimitTables;
   readonly cacheTable: CacheTable;
+  readonly decisions: Decisions;
   readonly #clock: Clock;
   readonly #endpoints: EndpointRegistry;
   readonly #routes: RouteRegistry;
@@ -96,6 +98,7 @@ export class Serving {
       counterTable.resetRoute(row);
     });
     this.#health = new Health({ registry: this.#endpoints, table, clock, random, log });
+    this.decisions = new Decisions({ registry: this.#endpoints, health: this.#health }, log);
     this.#documents = new DocumentFollower({
       clock,
       random,
@@ -141,6 +144,7 @@ export class Serving {
       log,
       onSuspect: (row, reason) => this.#health.passive.suspect(row, reason),
       onBreaker: (row, move) => this.#health.breakers.moved(row, move),
+      onDecisions: (...told) => this.decisions.receive(...told),
       onRefresh: (url) => this.#documents.refresh(url),
       greeting: () => this.#greeting(),
       onReleased: (generation) => this.#release(generation),
@@ -342,6 +346,7 @@ export class Serving {
   #follow(plan: GenerationPlan, config: Config): void {
     this.#plan = plan;
     this.#config = config;
+    this.decisions.keep(config.gateway.explain.failures);
     this.#endpoints.commit(plan.config, plan.endpointRows);
     this.#health.update(plan.config);
     this.#documents.follow(plan.config.documents);

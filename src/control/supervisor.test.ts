@@ -53,6 +53,7 @@ function supervised(threads: number, onSpawn: (thread: FakeThread) => void = () 
       return thread;
     },
     onBreaker: () => {},
+    onDecisions: () => {},
     onSuspect: (row, reason) => suspects.push([row, reason]),
     onReleased: (generation) => released.push(generation),
   });

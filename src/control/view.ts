@@ -11,12 +11,12 @@ import type { MetricTable } from '../memory/metric-table.ts';
 import type { Refusal } from '../memory/place-table.ts';
 import type { UsageTable } from '../memory/usage-table.ts';
 import type { OpeningCause } from '../upstream/breaker.ts';
+import type { EndpointStatus } from '../upstream/reasons.ts';
 import type { Word } from './cache-fleet.ts';
+import type { Decisions } from './decisions.ts';
 
 /** `starting`: no thread listens yet. `draining`: readiness has failed, what is in flight still finishes. */
 export type GatewayStatus = 'starting' | 'ready' | 'draining';
-
-export type EndpointStatus = 'unhealthy' | 'ejected' | 'draining' | 'joining' | 'down' | 'resting';
 
 export interface EndpointView {
   readonly url: string;
@@ -144,6 +144,8 @@ export interface FurtherTriesView {
 export interface PoolView {
   readonly name: string;
   readonly balance: string;
+  /** `cookie:aya-orders`: what keeps clients at endpoints; absent: nothing. */
+  readonly sticky?: string | undefined;
   /** Too few endpoints are available to trust the verdicts. */
   readonly panic: boolean;
   /** How often the pool went into panic. */
@@ -287,6 +289,7 @@ export interface AdminView {
   readonly limitUsage: UsageTable;
   /** The label of every route row in use, `__other__` and `__none__` included. */
   readonly routeNames: ReadonlyMap<number, string>;
+  readonly decisions: Pick<Decisions, 'list' | 'of' | 'counts'>;
   pools(): readonly PoolView[];
   routes(): readonly RouteView[];
   threads(): readonly ThreadView[];

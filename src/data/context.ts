@@ -10,6 +10,7 @@ import type { BalancerDefinition } from '../upstream/endpoint.ts';
 import type { SessionHome } from '../upstream/sticky/session-home.ts';
 import type { Challenges } from './challenges.ts';
 import type { StoredConsumers } from './consumers.ts';
+import type { DecisionRecorder } from './decisions/recorder.ts';
 import type { Documents } from './documents.ts';
 import type { TicketSecrets } from './ticket-keys.ts';
 import type { OpenTunnels } from './tunnel.ts';
@@ -34,6 +35,7 @@ export interface DataContext extends UpstreamContext {
   readonly counters: CounterTable;
   /** What TLS session tickets are sealed with: the same in every thread. */
   readonly tickets: TicketSecrets;
+  readonly decisions: DecisionRecorder;
   readonly tunnels: OpenTunnels;
   /** Answers ask clients to close their connections. */
   draining: boolean;

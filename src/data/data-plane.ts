@@ -27,6 +27,7 @@ import { AccessLog } from './access-log.ts';
 import { Challenges } from './challenges.ts';
 import { StoredConsumers } from './consumers.ts';
 import type { DataContext } from './context.ts';
+import { DecisionRecorder } from './decisions/recorder.ts';
 import { Documents } from './documents.ts';
 import type { Exchange } from './exchange.ts';
 import { buildGeneration, type Generation } from './generation.ts';
@@ -104,6 +105,12 @@ class DataPlane implements ListenerHost {
     const cacheTable = new CacheTable(data.cache);
     this.#fleet = data.answerStore && new FleetCache(data.answerStore, { table: cacheTable, clock, random, log });
     void this.#fleet?.start();
+    const decisions = new DecisionRecorder({
+      table,
+      clock,
+      random,
+      send: (records, dropped) => line.send({ kind: 'decisions', records, dropped }),
+    });
     this.context = {
       thread,
       threads,
@@ -125,10 +132,12 @@ class DataPlane implements ListenerHost {
       sessions: new SessionHome(new SessionTable(data.sessions), data.store, { clock, random, log }),
       counters: new CounterTable(data.counters, countersOf(plugins)),
       tickets: new TicketSecrets(data.ticketSecrets),
+      decisions,
       tunnels: new OpenTunnels(metrics),
       draining: false,
       suspect: (row, failures, reason) => line.send({ kind: 'suspect', row, failures, reason }),
       breakerMoved: (row, move) => line.send({ kind: 'breaker', row, move }),
+      recordFailure: (exchange) => decisions.recordFailure(exchange),
     };
     this.#store = new EndpointStore({ threads, clock, wheel, metrics });
     this.noRoute = noRouteRule();
@@ -152,6 +161,7 @@ class DataPlane implements ListenerHost {
     if (error !== undefined) metrics.error(rule.row, ERROR_TYPES.indexOf(error.type));
     for (let retry = 0; retry < exchange.retries; retry++) metrics.retry(rule.row);
     this.#accessLog?.write(exchange, durationMs);
+    this.context.decisions.end(exchange, durationMs);
   }
 
   async #receive(message: ToThread): Promise<void> {
@@ -182,6 +192,8 @@ class DataPlane implements ListenerHost {
       await this.#leases?.settled;
       const generation: Generation = await buildGeneration(plan, this.#store, this.context, () => {
         this.#live.delete(generation);
+        // While the control plane still knows whose its rows are.
+        this.context.decisions.flush();
         this.#line.send({ kind: 'released', id: plan.id });
       });
       this.#live.add(generation);
@@ -201,6 +213,7 @@ class DataPlane implements ListenerHost {
     const { accessLog, shed } = next.settings;
     if (JSON.stringify(accessLog) !== JSON.stringify(before?.settings.accessLog)) this.#openAccessLog(next);
     this.overload.configure(shed);
+    this.context.decisions.configure(next.settings.explain);
     this.#current = next;
     this.context.metrics.generation(id);
     before?.retire();
@@ -259,6 +272,7 @@ class DataPlane implements ListenerHost {
     this.#accessLog = undefined;
     await this.#leases?.close();
     await this.#fleet?.close();
+    this.context.decisions.flush();
     await this.context.sessions.close();
     this.#line.send({ kind: 'drained', cut });
   }
@@ -287,6 +301,7 @@ function noRouteRule(): Rule {
     streamIdleMs: 60_000,
     websocket: false,
     priority: PRIORITIES.indexOf('normal'),
+    sample: 0,
     hooks: [],
     endings: [],
     edits: [],

@@ -12,6 +12,7 @@ import type { PickRequest } from '../upstream/endpoint.ts';
 import { Answer, isEventStream } from './answer.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { ClientMessage, ClientRequest, ClientResponse, Transport } from './client-message.ts';
+import type { DecisionRecord } from './decisions/record.ts';
 import type { Control, ResponseHandler, UpstreamRequest } from './dispatch.ts';
 import { ExchangeTimes } from './exchange-times.ts';
 import type { Generation } from './generation.ts';
@@ -90,6 +91,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
   tunnel: Tunnel | undefined;
   /** The client left before it had the whole answer. Known once the exchange has ended. */
   clientLeft = false;
+  record: DecisionRecord | undefined;
 
   readonly #context: DataContext;
   readonly #bytesReadBefore: number;

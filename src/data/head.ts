@@ -6,6 +6,7 @@ import type { ListenerLimitsConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { dropNamed } from '../hop-by-hop.ts';
 import type { ClientRequest } from './client-message.ts';
+import { EXPLAIN_FIELD } from './decisions/answer-field.ts';
 
 export interface RequestHead {
   /** The one Host field, or undefined. */
@@ -29,6 +30,8 @@ export interface RequestHead {
   /** Certificates that they have seen; never passed on. See forwarded-certificate.ts. */
   clientCert: string | undefined;
   xfcc: string | undefined;
+  /** The client asks how the request is decided (data/decisions/); never passed on. */
+  explain: string | undefined;
 }
 
 /** What happens to a field; anything not named here goes on. */
@@ -54,6 +57,7 @@ const Fate = {
   clientCert: 16,
   xfcc: 17,
   te: 18,
+  explain: 19,
 } as const;
 type Fate = (typeof Fate)[keyof typeof Fate];
 
@@ -78,6 +82,7 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['forwarded', Fate.forwarded],
   ['client-cert', Fate.clientCert],
   ['x-forwarded-client-cert', Fate.xfcc],
+  [EXPLAIN_FIELD, Fate.explain],
 ]);
 
 /**
@@ -176,6 +181,9 @@ export class HeadReader {
         case Fate.xfcc:
           head.xfcc = joined(head.xfcc, value);
           break;
+        case Fate.explain:
+          head.explain = joined(head.explain, value);
+          break;
         case Fate.claim:
           if (trusted) head.fields.push(name, value);
           break;
@@ -248,7 +256,13 @@ export class HeadReader {
 function isHidden(fate: Fate, trusted: boolean): boolean {
   if (fate < Fate.forwardedFor || fate === Fate.te) return false;
   if (!trusted) return true;
-  return fate === Fate.lie || fate === Fate.underscore || fate === Fate.clientCert || fate === Fate.xfcc;
+  return (
+    fate === Fate.lie ||
+    fate === Fate.underscore ||
+    fate === Fate.clientCert ||
+    fate === Fate.xfcc ||
+    fate === Fate.explain
+  );
 }
 
 function emptyHead(visible: readonly string[]): RequestHead {
@@ -267,6 +281,7 @@ function emptyHead(visible: readonly string[]): RequestHead {
     requestId: undefined,
     clientCert: undefined,
     xfcc: undefined,
+    explain: undefined,
   };
 }
 

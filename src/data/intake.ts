@@ -169,6 +169,7 @@ export class Intake {
       throw new GatewayError('destination_not_found', `no route for ${method} ${exchange.authority}${exchange.path}`);
     }
     exchange.matched(match);
+    this.#host.context.decisions.begin(exchange);
     this.#host.overload.admit(match.rule.priority);
     if (target.encodedSlash && !match.rule.allowsEncodedSlashes) throw encodedSlashError();
     const tooLarge = exchange.head.contentLength !== undefined && exchange.head.contentLength > match.rule.maxBodyBytes;

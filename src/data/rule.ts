@@ -37,6 +37,8 @@ export interface Rule {
   readonly websocket: WebsocketConfig;
   /** Of PRIORITIES. */
   readonly priority: number;
+  /** Share of its requests whose decisions are logged. */
+  readonly sample: number;
   /** Concerns that decide about a request, in the order of the path. */
   readonly hooks: readonly Concern[];
   /** Concerns that want to know of the end. */
@@ -58,7 +60,7 @@ export interface RuleParts {
 }
 
 export async function compileRule(route: RouteConfig, row: number, parts: RuleParts): Promise<Rule> {
-  const { pools, innermost } = parts;
+  const { config, pools, innermost } = parts;
   const concerns = await compileConcerns(route, row, parts);
   const layers = concerns.filter((concern) => concern.layer !== undefined);
   const isInspected = route.websocket !== false && route.websocket.inspect !== undefined;
@@ -77,6 +79,7 @@ export async function compileRule(route: RouteConfig, row: number, parts: RulePa
     streamIdleMs: route.timeout.streamIdle,
     websocket: route.websocket,
     priority: PRIORITIES.indexOf(route.priority ?? 'normal'),
+    sample: route.explain?.sample ?? config.gateway.explain.sample,
     hooks: concerns.filter((concern) => concern.onRequest !== undefined),
     endings: concerns.filter((concern) => concern.onEnd !== undefined),
     edits: concerns.filter((concern) => concern.onAnswer !== undefined),
@@ -118,6 +121,7 @@ async function compileConcerns(route: RouteConfig, row: number, parts: RuleParts
 export function editAnswer(exchange: Exchange, fields: string[]): void {
   const { edits } = exchange.rule;
   for (let at = 0; at < edits.length; at++) edits[at]!.onAnswer!(exchange, fields);
+  exchange.record?.editAnswer(fields);
 }
 
 /** As `editAnswer`, of the answer that is given when all else has failed: it goes out without an edit that throws. */

@@ -13,7 +13,7 @@ const ACT_MS = 2_000;
 /** Until the hang is noticed and the instance ejected, and a while after. */
 const HANG_MS = 4_000;
 const FLAPS = 3;
-const FLAP_MS = 700;
+const FLAP_MS = 350;
 /** Restart, two good probes and the rest of an ejection. */
 const RETURN_TIMEOUT_MS = 60_000;
 
@@ -49,7 +49,8 @@ async function breakOne(stage: Stage): Promise<void> {
     await stage.pass('it is back', ACT_MS, (spread) => expectAll(stage, spread));
 
     for (let flap = 0; flap < FLAPS; flap++) {
-      victim.kill(FLAP_MS / 2);
+      victim.kill(FLAP_MS);
+      await victim.isUp();
       await sleep(stage.clock, FLAP_MS);
     }
     await stage.pass(`${port} flaps`, 0, without);

@@ -32,6 +32,7 @@ export class Instance {
   #child: ChildProcess | undefined;
   #stopping = false;
   #comesBackMs = COMES_BACK_MS;
+  #up = Promise.withResolvers<void>();
 
   /** @param tell hears when the instance ended and when it is back. */
   constructor(role: Role, clock: Clock, tell: (event: string) => void) {
@@ -55,11 +56,18 @@ export class Instance {
     const ends = once(child, 'exit').then(() => false);
     if (!(await Promise.race([listens, ends]))) throw new Error(`${service} on ${port} did not start`);
     child.once('exit', () => this.#ended());
+    this.#up.resolve();
+  }
+
+  /** Resolves when it listens, be it for the first time or again. */
+  isUp(): Promise<void> {
+    return this.#up.promise;
   }
 
   /** As kill -9. @param comesBackMs when it is started again; for this time only. */
   kill(comesBackMs = COMES_BACK_MS): void {
     this.#comesBackMs = comesBackMs;
+    this.#up = Promise.withResolvers();
     this.#child?.kill('SIGKILL');
   }
 

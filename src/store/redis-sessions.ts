@@ -10,7 +10,8 @@ const FIND = script(`return redis.call('GET', KEYS[1])`);
 /** ARGV: what the writer believes to be there, what it wants there, for how long (s). Returns what stands, if that is another. */
 const SAVE = script(`
 local stands = redis.call('GET', KEYS[1])
-if stands and stands ~= ARGV[1] and stands ~= ARGV[2] then return stands end
+local isOurs = stands and string.match(stands, '^%d+ %d+ %d+$')
+if isOurs and stands ~= ARGV[1] and stands ~= ARGV[2] then return stands end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return false
 `);

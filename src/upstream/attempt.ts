@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../data/dispatch.ts';
+import type { Exchange } from '../data/exchange.ts';
 import { GatewayError } from '../errors.ts';
 import { GRPC_STATUSES } from '../grpc/status.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
@@ -11,12 +12,13 @@ import { OUTCOME, type MetricWriter } from '../memory/metric-table.ts';
 import { BREAKER, stateOf } from '../memory/breaker-table.ts';
 import { VERDICT, type Verdict } from '../memory/sample-table.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
+import type { AttemptRecord } from './attempt-record.ts';
 import { REFUSED, type Breaker, type BreakerMove, type Outcome } from './breaker.ts';
 import type { Call, Carrier, Switched } from './call.ts';
 import { tellTimeLeft } from './time-left.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
-import { FULL, type Gate } from './saturation/gate.ts';
+import { FULL } from './saturation/gate.ts';
 import { askFirst } from './sticky/ask-first.ts';
 
 /** What every try of a thread shares. */
@@ -31,6 +33,8 @@ export interface UpstreamContext {
   readonly suspect: (row: number, failures: number, reason: string) => void;
   /** This thread has moved the breaker of a row. */
   readonly breakerMoved: (row: number, move: BreakerMove) => void;
+  /** An attempt has failed: its exchange may have a decision record from here on. */
+  readonly recordFailure: (exchange: Exchange) => Exchange['record'];
 }
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
@@ -51,10 +55,10 @@ function startAttempt(context: UpstreamContext, request: UpstreamRequest, handle
   const { gate } = pool;
   if (request.tellsDeadline !== undefined || request.exchange.grpc !== undefined) {
     const tooLate = tellTimeLeft(request, context.clock);
-    if (tooLate !== undefined) return refuse(gate, handler, tooLate);
+    if (tooLate !== undefined) return refuse(request, handler, tooLate);
   }
   const poolTicket = ticketOf(pool.breaker);
-  if (poolTicket === REFUSED) return refuse(gate, handler, pool.broken);
+  if (poolTicket === REFUSED) return refuse(request, handler, pool.broken);
   let stuckTo = pool.sticky?.pick(request);
   for (;;) {
     const picked = stuckTo ?? pool.pick(request.exchange, request.tried);
@@ -62,7 +66,7 @@ function startAttempt(context: UpstreamContext, request: UpstreamRequest, handle
     stuckTo = undefined;
     if (endpoint === undefined || endpoint === FULL) {
       pool.breaker?.record(poolTicket, 'cancelled', 0);
-      return endpoint === undefined && refuse(gate, handler, pool.unavailable);
+      return endpoint === undefined && refuse(request, handler, pool.unavailable);
     }
     const ticket = ticketOf(endpoint.breaker);
     if (ticket !== REFUSED) {
@@ -76,8 +80,10 @@ function startAttempt(context: UpstreamContext, request: UpstreamRequest, handle
   }
 }
 
-function refuse(gate: Gate | undefined, handler: ResponseHandler, error: GatewayError): true {
-  gate?.leave();
+function refuse(request: UpstreamRequest, handler: ResponseHandler, error: GatewayError): true {
+  const record = request.exchange.record?.picked(request, undefined);
+  if (record !== undefined) record.fault = error.type;
+  request.pool.gate?.leave();
   handler.onError(error);
   return true;
 }
@@ -104,6 +110,8 @@ class Attempt extends Deadline implements Call, Control {
   readonly #poolTicket: number;
   /** The breakers know. */
   #recorded: boolean;
+  /** In the decision record of the exchange, if it has one. */
+  #noted: AttemptRecord | undefined;
 
   constructor(
     context: UpstreamContext,
@@ -126,6 +134,7 @@ class Attempt extends Deadline implements Call, Control {
   start(): void {
     const { clock, table, thread } = this.#context;
     this.#startedAt = clock.now();
+    this.#noted = this.request.exchange.record?.picked(this.request, this.#endpoint);
     // A gate has taken its place already.
     if (this.request.pool.gate === undefined) table.begin(this.#endpoint.row, thread);
     if (!this.#isStreamed) this.#setDeadline();
@@ -196,6 +205,7 @@ class Attempt extends Deadline implements Call, Control {
     if (this.request.perTryMs > 0) this.#context.wheel.clear(this);
     const { exchange } = this.request;
     exchange.upstreamMs = this.#headAt - this.#startedAt;
+    if (this.#noted !== undefined || status >= 500) this.#note('', exchange.upstreamMs);
     const refusal = exchange.upgrade?.refusalOf(status);
     if (refusal !== undefined) return this.abort(refusal);
     exchange.grpc?.onHead(fields);
@@ -264,13 +274,18 @@ class Attempt extends Deadline implements Call, Control {
     // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.
     if (error === undefined ? !answered : error.retry === 'never') {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
+      const isOvertaken = error?.type === 'http_response_timeout';
       // It kept a caller waiting to the end of its deadline, or until another endpoint had answered.
-      if (error?.type === 'http_response_timeout') latency.waited(row, durationMs);
+      if (isOvertaken) latency.waited(row, durationMs);
+      if (error !== undefined && !isOvertaken) this.#note(error.type, durationMs);
+      else if (this.#noted !== undefined) this.#noted.cancelled = true;
       if (!this.#recorded) this.#record(VERDICT.ignored, durationMs);
       return;
     }
     const verdict = error === undefined ? this.#saidVerdict : VERDICT.failed;
     metrics.attempt(row, answered ? this.#statusClass : OUTCOME.failure, durationMs);
+    if (this.#noted !== undefined || verdict === VERDICT.failed)
+      this.#note(error?.type ?? this.#grpcFault ?? '', durationMs);
     if (pool.compares) table.samples.add(row, thread, verdict, durationMs);
     if (!this.#recorded) this.#record(verdict, durationMs);
     if (verdict === VERDICT.ignored) return;
@@ -315,9 +330,26 @@ class Attempt extends Deadline implements Call, Control {
   }
 
   get #saidFault(): string {
-    const { grpc } = this.request.exchange;
-    return grpc?.isServerFault === true ? `grpc status ${GRPC_STATUSES[grpc.status!]}` : `status ${this.#status}`;
+    return this.#grpcFault ?? `status ${this.#status}`;
   }
+
+  get #grpcFault(): string | undefined {
+    const { grpc } = this.request.exchange;
+    return grpc?.isServerFault === true ? `grpc status ${GRPC_STATUSES[grpc.status!]}` : undefined;
+  }
+
+  // --- what the decision record of the exchange says of it ---
+
+  /** One that went badly is told of although nothing was recorded when it began. */
+  #note(fault: string, ms: number): void {
+    const { request } = this;
+    this.#noted ??= this.#context.recordFailure(request.exchange)?.failed(request, this.#endpoint, this.#startedAt);
+    if (this.#noted === undefined) return;
+    this.#noted.status = this.#status;
+    this.#noted.fault = fault;
+    this.#noted.ms = ms;
+  }
+
   // --- what its breakers hear, once ---
 
   /** Its place is wanted by others: that the answer has begun is enough to know, for its body may take hours. */

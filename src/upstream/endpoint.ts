@@ -34,6 +34,10 @@ export interface Balancer<Endpoint extends Candidate = Candidate> {
   update(endpoints: readonly Endpoint[]): void;
   /** One of the set, or undefined when it is empty or all weights are zero. Allocates nothing. */
   pick(request: PickRequest): Endpoint | undefined;
+  /** What it compares, where it compares: the lowest is picked. For decision records, just after the pick. */
+  cost?(endpoint: Endpoint): number;
+  /** What it makes of the weight of one, where it makes something of it. */
+  weightOf?(endpoint: Endpoint): number;
 }
 
 export interface BalancerContext {

@@ -116,11 +116,6 @@ export class Pool {
     return this.#untried(tried) ?? chosen;
   }
 
-  /** Those that the latest pick chose from. */
-  get candidates(): readonly Endpoint[] {
-    return this.#candidates;
-  }
-
   /** A breaker has refused what was picked: the next pick looks at all of them again. */
   lookAgain(): void {
     this.#epoch = -1;
@@ -147,6 +142,18 @@ export class Pool {
     return new GatewayError('destination_unavailable', `pool '${this.name}': its breaker is not closed`, {
       retryAfterSeconds: secondsOf(this.breaker!.waitMs),
     });
+  }
+
+  /** Who may be picked now. */
+  get candidates(): readonly Endpoint[] {
+    if (this.#table.epoch !== this.#epoch) this.#refresh();
+    return this.#candidates;
+  }
+
+  /** Of one of the candidates, for decision records: its weight now, and what the balancer compares, if it does. */
+  placeOf(endpoint: Endpoint): { readonly weight: number; readonly cost: number | undefined } {
+    const weight = this.#balancer.weightOf?.(endpoint) ?? endpoint.weight;
+    return { weight, cost: this.#balancer.cost?.(endpoint) };
   }
 
   /** Whether an endpoint that is not in `tried` could be picked now. */

@@ -18,6 +18,7 @@ let adminUrl: string;
 
 const CANARIES = [
   ...['admin', 'jwt', 'hmac', 'client', 'session', 'key', 'password', 'header', 'redis', 'answers', 'acme'],
+  ...['fleet', 'sticky', 'sticky-next'],
   ...['query', 'cookie'],
 ];
 
@@ -31,6 +32,7 @@ beforeAll(async () => {
   files['gateway.yaml'] = {
     ...FREE_PORTS,
     admin: { port: 0, token: file('admin') },
+    secret: [canary('fleet')],
     // Nobody is there: what is said about that must not name the password either.
     store: `redis://user:${canary('redis')}@127.0.0.1:1`,
     cache: { store: { url: `redis://:${canary('answers')}@127.0.0.1:1` } },
@@ -59,7 +61,12 @@ beforeAll(async () => {
     ],
   };
   files['routes.d/orders.yaml'] = {
-    pools: { orders: { endpoints: [upstream.url] } },
+    pools: {
+      orders: {
+        endpoints: [upstream.url],
+        sticky: { cookie: 'aya', secrets: [canary('sticky-next'), canary('sticky')] },
+      },
+    },
     routes: [
       {
         name: 'orders',

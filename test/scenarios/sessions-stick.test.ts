@@ -9,6 +9,7 @@ import { cleanup } from '../support/cleanup.ts';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { Http2Client } from '../support/http2-client.ts';
 import { until } from '../support/until.ts';
+import { openSocket, startSocketUpstream, type SocketUpstream } from '../support/web-socket.ts';
 import { echo, startUpstream, status, type Answer, type Echo, type Upstream } from '../support/upstream.ts';
 
 const SECRET = 'a secret of the whole fleet';
@@ -98,10 +99,12 @@ const POOLS = {
 
 describe('a session', () => {
   let upstreams: Upstream[];
+  let sockets: SocketUpstream[];
   let gateway: GatewayFixture;
 
   beforeAll(async () => {
     upstreams = await Promise.all(['a', 'b', 'c'].map((name) => startUpstream(name, service)));
+    sockets = await Promise.all(['a', 'b', 'c'].map((name) => startSocketUpstream(name)));
     gateway = await gatewayFixture({
       gateway: { threads: 2, secret: SECRET },
       files: {
@@ -109,6 +112,19 @@ describe('a session', () => {
           upstreams.map(({ url }) => url),
           POOLS,
         ),
+        'sockets.yaml': {
+          pools: {
+            sockets: {
+              endpoints: sockets.map(({ url }) => url),
+              balance: 'round-robin',
+              sticky: { cookie: 'aya', path: '/sockets' },
+            },
+          },
+          routes: [
+            { name: 'sockets', match: { path: '/sockets/plain' }, pool: 'sockets' },
+            { name: 'inspected', match: { path: '/sockets/inspected' }, pool: 'sockets', websocket: { inspect: {} } },
+          ],
+        },
       },
     });
   });
@@ -120,6 +136,15 @@ describe('a session', () => {
     return Number(line.exec(body)?.[1] ?? 0);
   };
   const named = (name: string) => upstreams.find((upstream) => upstream.name === name)!;
+
+  it('shows in /pools how it is kept', async () => {
+    const { pools } = JSON.parse((await gateway.admin('/pools')).body) as {
+      pools: { name: string; sticky?: string }[];
+    };
+    const shown = Object.fromEntries(pools.map(({ name, sticky }) => [name, sticky]));
+    expect(shown).toMatchObject({ cookie: 'cookie:aya-cookie', named: 'header:x-session' });
+    expect(shown['plain']).toBeUndefined();
+  });
 
   it('without stickiness there is none', async () => {
     const client = browser();
@@ -298,6 +323,38 @@ describe('a session', () => {
       for (let sent = 0; sent < 6; sent++) expect(await browser().get('/back/x', dora)).toBe(home);
     });
   });
+
+  it('over HTTP/2 is the same, with each cookie in a field of its own', async () => {
+    const client = await Http2Client.connect(gateway.url);
+    const first = await client.ask('/cookie/x');
+    const [set] = [first.headers['set-cookie'] ?? []].flat();
+    const crumbs = ['theme=dark', set!.split(';')[0]!, 'lang=de'].flatMap((crumb) => ['cookie', crumb]);
+    const home = (JSON.parse(first.body.toString()) as Echo).instance;
+    for (let sent = 0; sent < 6; sent++) {
+      const answer = await client.ask('/cookie/x', crumbs);
+      expect((JSON.parse(answer.body.toString()) as Echo).instance).toBe(home);
+      expect(answer.headers['set-cookie']).toBeUndefined();
+    }
+  });
+
+  it('of WebSockets is told with the 101, of inspected ones too', async () => {
+    /** Who has agreed, and the cookie that came along. */
+    const open = async (path: string, fields: readonly string[] = []) => {
+      const before = sockets.map((upstream) => upstream.upgrades.length);
+      const { connection, answer } = await openSocket(gateway.port, path, fields);
+      expect(answer.status).toBe(101);
+      connection.close();
+      const instance = sockets.findIndex((upstream, at) => upstream.upgrades.length > before[at]!);
+      return { instance, set: answer.field('set-cookie')?.split(';')[0] };
+    };
+    for (const path of ['/sockets/plain', '/sockets/inspected']) {
+      const first = await open(path);
+      const cookie = `Cookie: ${first.set!}`;
+      for (const next of ['/sockets/plain', '/sockets/inspected', '/sockets/plain', '/sockets/inspected']) {
+        expect(await open(next, [cookie])).toEqual({ instance: first.instance, set: undefined });
+      }
+    }
+  });
 });
 
 describe('sessions through changes of the configuration', () => {
@@ -336,27 +393,4 @@ describe('sessions through changes of the configuration', () => {
     expect(shown.body).not.toContain(SECRET);
     expect(shown.body).not.toContain('a new secret');
   });
-});
-
-it('sessions of HTTP/2 stick too, with each cookie in a field of its own', async () => {
-  const upstreams = await Promise.all(['a', 'b', 'c'].map((name) => startUpstream(name, service)));
-  const gateway = await gatewayFixture({
-    gateway: { secret: SECRET },
-    files: {
-      'service.yaml': serviceFile(
-        upstreams.map(({ url }) => url),
-        { cookie: POOLS.cookie },
-      ),
-    },
-  });
-  const client = await Http2Client.connect(gateway.url);
-  const first = await client.ask('/cookie/x');
-  const [set] = [first.headers['set-cookie'] ?? []].flat();
-  const crumbs = ['theme=dark', set!.split(';')[0]!, 'lang=de'].flatMap((crumb) => ['cookie', crumb]);
-  const home = (JSON.parse(first.body.toString()) as Echo).instance;
-  for (let sent = 0; sent < 6; sent++) {
-    const answer = await client.ask('/cookie/x', crumbs);
-    expect((JSON.parse(answer.body.toString()) as Echo).instance).toBe(home);
-    expect(answer.headers['set-cookie']).toBeUndefined();
-  }
 });

@@ -135,6 +135,7 @@ export function headOf({ client }: Visit): RequestHead {
     requestId: undefined,
     clientCert: undefined,
     xfcc: undefined,
+    explain: undefined,
   };
 }
 

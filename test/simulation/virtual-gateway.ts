@@ -214,6 +214,8 @@ export class VirtualGateway {
       sessions: undefined as unknown as SessionHome,
       tickets: undefined as unknown as TicketSecrets,
       tunnels: undefined as unknown as OpenTunnels,
+      decisions: undefined as unknown as DataContext['decisions'],
+      recordFailure: () => undefined,
       draining: false,
       suspect: (row, _failures, reason) => tell(() => this.#health.passive.suspect(row, reason)),
       breakerMoved: (row, move) => tell(() => this.#health.breakers.moved(row, move)),

@@ -84,6 +84,11 @@ export function adminView(changes: Partial<AdminView> = {}): AdminView {
       { thread: 0, state: 'up', restarts: 0, since: NOON },
       { thread: 1, state: 'up', restarts: 2, since: NOON },
     ],
+    decisions: {
+      list: () => [],
+      of: () => undefined,
+      counts: { recorded: { asked: 1, sampled: 2, failed: 3 }, dropped: 4 },
+    },
     managedCertificates: () => [],
     certificates: () => [{ listener: '0.0.0.0:8443', file: 'certs/api.pem', leftMs: 86_400_000 }],
     documents: () => [

@@ -109,6 +109,7 @@ export function config(pools: PoolConfig[], routes: RouteConfig[] = []): Config 
       admin: { host: '127.0.0.1', port: 0 },
       drain: { delay: 5_000, timeout: 30_000 },
       accessLog: { enabled: true, sample: 1 },
+      explain: { sample: 0, failures: 200, from: [] },
       metrics: { maxRoutes: 1000, maxEndpoints: 1000 },
       shed: { loopDelay: 200, heap: 0.85, bodies: 64 * 1024 ** 2 },
       requestIdHeader: 'x-request-id',

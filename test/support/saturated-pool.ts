@@ -166,6 +166,7 @@ export class SaturatedPool {
         metrics: metrics.writer(thread),
         suspect() {},
         breakerMoved() {},
+        recordFailure: () => undefined,
       });
       return { pool, dispatch };
     });

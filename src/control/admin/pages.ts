@@ -1,5 +1,6 @@
 /** What the admin server shows, from the control plane's view: times as people read them, no row numbers, no secrets. */
 import { VERSION } from '../../version.ts';
+import { againstNow } from '../pool-view.ts';
 import type {
   AdminView,
   BreakerView,
@@ -40,11 +41,12 @@ export function poolsPage(view: AdminView): object {
   return { pools: view.pools().map(poolOf) };
 }
 
-function poolOf({ name, balance, panic, panics, available, endpoints, ...rest }: PoolView): object {
+function poolOf({ name, balance, sticky, panic, panics, available, endpoints, ...rest }: PoolView): object {
   const { discovery, breaker, saturation, furtherTries } = rest;
   return {
     name,
     balance,
+    ...(sticky !== undefined && { sticky }),
     available,
     of: endpoints.length,
     panic,
@@ -77,9 +79,10 @@ function furtherTriesOf({ p95Ms, ...spent }: FurtherTriesView): object {
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
   const { maxInFlight, weight, backup, discoveredBy, failures, ejections, ejectionsBy, breaker, load, agent, history } =
     rest;
+  const against = againstNow({ status, breaker });
   return {
     url,
-    state: stateOf(status, breaker),
+    state: against.length === 0 ? 'available' : against.join(', '),
     reason,
     since: time(since),
     inFlight,
@@ -96,13 +99,6 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     ...(agent && { agent }),
     history: history.map((change) => ({ since: time(change.since), reason: change.reason })),
   };
-}
-
-/** `available`, or all that speaks against it. */
-function stateOf(status: readonly string[], breaker: BreakerView | undefined): string {
-  const against =
-    breaker === undefined || breaker.state === 'closed' ? status : [...status, `breaker ${breaker.state}`];
-  return against.length === 0 ? 'available' : against.join(', ');
 }
 
 function breakerOf({ since, ...breaker }: BreakerView): object {

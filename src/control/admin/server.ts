@@ -11,6 +11,7 @@ import type { Scrape } from '../scrape.ts';
 import type { AdminView } from '../view.ts';
 import { createGuard, isLoopback } from './guard.ts';
 import { certificatesPage } from './certificates-page.ts';
+import { decisionsPage } from './decisions-page.ts';
 import { cacheOrders } from './cache-orders.ts';
 import { limitsPage } from './limits-page.ts';
 import { poolsPage, readyPage, routesPage, statusPage } from './pages.ts';
@@ -60,6 +61,7 @@ export async function startAdmin(view: AdminView, options: AdminOptions): Promis
   questions(app, view);
   orders(app, view);
   cacheOrders(app, view);
+  decisionsPage(app, view);
   const address = await app.listen({ host, port });
   return { address, port: (app.server.address() as AddressInfo).port, close: () => app.close() };
 }
@@ -122,7 +124,7 @@ function readableAnswers(app: FastifyInstance, log: ControlLog): void {
     sendProblem(
       reply,
       404,
-      `nothing answers ${request.method} here; see GET /status, /pools, /routes, /certificates, /config, /metrics`,
+      `nothing answers ${request.method} here; see GET /status, /pools, /routes, /decisions, /certificates, /config, /metrics`,
     ),
   );
   app.setErrorHandler((error: FastifyError, request, reply) => {

@@ -7,6 +7,7 @@ import type { PoolConfig } from '../../config/schema.ts';
 import { BREAKER, stateOf, type BreakerState } from '../../memory/breaker-table.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
 import { hasBreaker, type BreakerMove, type OpeningCause } from '../../upstream/breaker.ts';
+import { BREAKER_NAMES, breakerWord } from '../../upstream/reasons.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from '../endpoint-registry.ts';
 import type { ControlLog } from '../log.ts';
 import type { BreakerView } from '../view.ts';
@@ -24,12 +25,6 @@ export interface BreakerWatchParts {
   readonly clock: Clock;
   readonly log: ControlLog;
 }
-
-const NAMES: Readonly<Record<BreakerState, BreakerView['state']>> = {
-  [BREAKER.closed]: 'closed',
-  [BREAKER.open]: 'open',
-  [BREAKER.halfOpen]: 'half-open',
-};
 
 export class BreakerWatch {
   readonly #parts: BreakerWatchParts;
@@ -50,7 +45,7 @@ export class BreakerWatch {
     known.reason = reason;
     known.since = this.#parts.clock.wall();
     if (cause !== undefined) known.openedBy[cause] = (known.openedBy[cause] ?? 0) + 1;
-    registry.note(row, `breaker ${NAMES[state]}: ${reason}`);
+    registry.note(row, `${breakerWord(BREAKER_NAMES[state])}: ${reason}`);
     this.#tell(pool, endpoint?.url, state, reason);
   }
 
@@ -80,7 +75,7 @@ export class BreakerWatch {
     const { table } = this.#parts;
     const openedBy = known?.openedBy ?? {};
     return {
-      state: NAMES[stateOf(table.breakers.word(row))],
+      state: BREAKER_NAMES[stateOf(table.breakers.word(row))],
       reason: known?.reason ?? '',
       since: known?.since,
       opened: Object.values(openedBy).reduce((sum, count) => sum + count, 0),
@@ -91,8 +86,8 @@ export class BreakerWatch {
 
   #tell(pool: string, endpoint: string | undefined, state: BreakerState, reason: string): void {
     const { log } = this.#parts;
-    const fields = { event: `breaker_${NAMES[state].replace('-', '_')}`, pool, endpoint, reason };
-    const message = `breaker ${NAMES[state]}: ${endpoint ?? `pool '${pool}'`}`;
+    const fields = { event: `breaker_${BREAKER_NAMES[state].replace('-', '_')}`, pool, endpoint, reason };
+    const message = `breaker ${BREAKER_NAMES[state]}: ${endpoint ?? `pool '${pool}'`}`;
     if (state === BREAKER.open) log.warn(fields, message);
     else log.info(fields, message);
   }

@@ -29,6 +29,8 @@ interface Suspect {
   returnedAt: number;
   readonly counts: Map<string, EjectionCount>;
   timer: Timer | undefined;
+  /** When the ejection ends, milliseconds since the epoch; while there is one. */
+  until: number;
 }
 
 /** Errors of requests that are just what a probe proves wrong. */
@@ -100,6 +102,12 @@ export class PassiveHealth {
   /** Passive ejections since the endpoint is known. */
   ejections(endpoint: RegisteredEndpoint): number {
     return this.ejectionsBy(endpoint).reduce((sum, { mode, count }) => (mode === 'eject' ? sum + count : sum), 0);
+  }
+
+  /** Milliseconds since the epoch; undefined: it is not ejected. */
+  ejectedUntil(endpoint: RegisteredEndpoint): number | undefined {
+    const isEjected = this.#parts.registry.has(endpoint, ENDPOINT.ejected);
+    return isEjected ? this.#records.get(endpoint)?.until : undefined;
   }
 
   ejectionsBy(endpoint: RegisteredEndpoint): readonly EjectionCount[] {
@@ -196,6 +204,7 @@ export class PassiveHealth {
     const name = `${mode} ${cause}`;
     record.counts.set(name, { cause, mode, count: (record.counts.get(name)?.count ?? 0) + 1 });
     const forMs = Math.min(passive.ejectFor * record.inARow, Math.max(passive.maxEjectFor, passive.ejectFor));
+    record.until = clock.wall() + forMs;
     record.timer = clock.after(forMs, () => this.#return(endpoint, record, 'passive: on probation'));
     const reason = `passive: ${what}; ejected for ${forMs / 1000} s`;
     if (isInARow(cause) && NOBODY_THERE.has(record.suspicion)) this.#parts.onNobodyThere?.(endpoint);
@@ -249,6 +258,7 @@ export class PassiveHealth {
       returnedAt: 0,
       counts: new Map(),
       timer: undefined,
+      until: 0,
     };
     this.#records.set(endpoint, record);
     return record;

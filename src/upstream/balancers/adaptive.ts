@@ -34,13 +34,14 @@ class Adaptive<Endpoint extends Candidate> implements Balancer<Endpoint> {
     return this.#turns.next().endpoint;
   }
 
+  weightOf({ row, weight }: Endpoint): number {
+    return weight * this.#loads.factor(row);
+  }
+
   #weigh(): void {
     this.#version = this.#loads.version;
     this.#turns.update(
-      this.#members.map((endpoint) => {
-        const { row, weight } = endpoint;
-        return { endpoint, row, weight: weight * this.#loads.factor(row) };
-      }),
+      this.#members.map((endpoint) => ({ endpoint, row: endpoint.row, weight: this.weightOf(endpoint) })),
     );
   }
 }

@@ -117,6 +117,11 @@ export class Gate extends Deadline {
     }
   }
 
+  /** It has as many as it may. */
+  isFull(endpoint: Endpoint): boolean {
+    return !this.#hasRoom(endpoint);
+  }
+
   readonly #hasRoom = (endpoint: Endpoint): boolean => this.#table.inFlight(endpoint.row) < this.#mostNowAt(endpoint);
 
   #takeAt(endpoint: Endpoint): boolean {
@@ -267,7 +272,10 @@ export class Gate extends Deadline {
 
   #refuse(request: UpstreamRequest, handler: ResponseHandler, why: Refusal, waiting?: WaitingRequest): void {
     this.#places.countRefused(this.#row, this.#thread, why);
-    handler.onError(refusal(this.#parts.name, why, this.#config, waiting && request.queuedMs));
+    const error = refusal(this.#parts.name, why, this.#config, waiting && request.queuedMs);
+    const record = request.exchange.record?.picked(request, undefined);
+    if (record !== undefined) record.fault = error.type;
+    handler.onError(error);
   }
 
   // --- the next one's turn ---

@@ -7,6 +7,7 @@ import type { Clock } from '../../clock.ts';
 import type { StickyConfig } from '../../config/schema.ts';
 import type { UpstreamRequest } from '../../data/dispatch.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
+import { isFull } from '../load/agent-limits.ts';
 import type { Endpoint } from '../pool.ts';
 import { Bond } from './bond.ts';
 import { keepsSessions } from './keeps-sessions.ts';
@@ -74,6 +75,12 @@ export class Stickiness {
     return endpoint;
   }
 
+  /** For decision records: its session is why a request goes there. */
+  leadsTo({ session }: Bond, endpoint: Endpoint): boolean {
+    const id = this.#ids.get(endpoint);
+    return session !== undefined && (id === session.current || (this.#parts.config.returns && id === session.home));
+  }
+
   #bondOf(request: UpstreamRequest): Bond {
     const { bond: before } = request;
     if (before?.stickiness === this) return before;
@@ -108,9 +115,11 @@ export class Stickiness {
     return endpoint !== undefined && this.#holds(endpoint) && tried?.includes(endpoint) !== true ? endpoint : undefined;
   }
 
-  #holds({ row, weight, breaker }: Endpoint): boolean {
+  #holds(endpoint: Endpoint): boolean {
     const { config, table } = this.#parts;
-    return weight > 0 && keepsSessions(table.status(row), config.whileDraining) && breaker?.isClosed !== false;
+    const { row, weight, breaker } = endpoint;
+    const isOpen = weight > 0 && keepsSessions(table.status(row), config.whileDraining) && breaker?.isClosed !== false;
+    return isOpen && !isFull(endpoint, table);
   }
 
   #whyNot({ session, key }: Bond): Outcome {

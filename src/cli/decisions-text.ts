@@ -1,0 +1,104 @@
+/** Decision records for a person: what became of the request, then each attempt with those it chose from. */
+import type { AttemptView, DecisionView, StandingView } from '../control/decision-view.ts';
+import type { DecisionsAnswer } from './decisions.ts';
+import { counted } from './outcome.ts';
+import { bold, columns, dim, green, red, yellow } from './style.ts';
+
+/** One line each. */
+export function renderDecisions({ decisions, dropped }: DecisionsAnswer): string {
+  if (decisions.length === 0) return 'no decisions are kept: no request has failed, or asked to be explained';
+  const lost = dropped === 0 ? [] : ['', dim(`${counted(dropped, 'record')} found no room, in a storm of failures`)];
+  return [columns(decisions.map(row)), '', dim('aya explain --request ID tells all of one'), ...lost].join('\n');
+}
+
+function row({ time, status, method, host, path, route, attempts, error, requestId }: DecisionView): string[] {
+  const tries = attempts.map(({ outcome }) => outcome).join(', ');
+  return [
+    dim(time),
+    coloured(status),
+    `${method} ${host}${path}`,
+    route,
+    tries === '' ? (error ?? '') : tries,
+    requestId,
+  ];
+}
+
+const coloured = (status: number) => (status >= 500 ? red : green)(String(status));
+
+// --- one of them, whole ----------------------------------------------------------------------------------------------
+
+const POOL_BY = { route: "the route's own", split: 'chosen by the split', fallback: "in place of the route's own" };
+const BECAUSE = { asked: 'it asked', sampled: 'it was drawn', failed: 'it failed' };
+
+export function renderDecision(decision: DecisionView): string {
+  const { method, host, path, status, durationMs, time, requestId, recorded, attempts, atEnd } = decision;
+  const causes = recorded.map((cause) => BECAUSE[cause]).join(' and ');
+  return [
+    `${bold(`${method} ${host}${path}`)} ${answered(status)} after ${durationMs} ms`,
+    dim(`${time}, thread ${decision.thread}, request ${requestId}; recorded because ${causes}`),
+    ...whither(decision),
+    ...attempts.flatMap((attempt, at) => ['', ...attemptLines(attempt, at + 1)]),
+    ...more(decision.moreAttempts, 'attempts before the last'),
+    ...(atEnd === undefined ? [] : ['', bold('The pool when it had failed'), ...standingLines(atEnd)]),
+  ].join('\n');
+}
+
+const answered = (status: number) => (status === 0 ? red('got no answer') : `was answered ${coloured(status)}`);
+
+function whither({ route, pool, poolBy, reason, error, cache, clientLeft }: DecisionView): string[] {
+  const where =
+    pool === undefined || poolBy === undefined ? 'no pool was asked' : `pool ${bold(pool)}, ${POOL_BY[poolBy]}`;
+  return [
+    `route ${bold(route)}: ${where}${cache === undefined ? '' : `; cache ${cache}`}`,
+    ...(error === undefined ? [] : [`${red(error)}: ${reason ?? ''}`]),
+    ...(clientLeft === true ? [yellow('its client left before the end')] : []),
+  ];
+}
+
+function attemptLines(attempt: AttemptView, number: number): string[] {
+  const { endpoint, pool, atMs, outcome, ms, considered, passedOver } = attempt;
+  const took = ms === undefined ? '' : ` after ${ms} ms`;
+  const whom = `${endpoint ?? `nobody of ${pool}`}${attempt.stuck === true ? ', where its session is' : ''}`;
+  const head = `${bold(`Attempt ${number}`)} at ${atMs} ms, ${whom}: ${outcome}${took}${next(attempt)}`;
+  return considered === undefined || passedOver === undefined
+    ? [head]
+    : [head, ...standingLines({ ...attempt, considered, passedOver })];
+}
+
+function next({ retriedAfterMs, hedgedAfterMs, notRetried }: AttemptView): string {
+  if (hedgedAfterMs !== undefined) return `; another was asked beside it after ${hedgedAfterMs} ms`;
+  if (retriedAfterMs !== undefined) return `; tried again after ${retriedAfterMs} ms`;
+  return notRetried === undefined ? '' : `; not tried again: ${NOT_RETRIED[notRetried] ?? notRetried}`;
+}
+
+/** The words of the retry layer. */
+const NOT_RETRIED: Readonly<Record<string, string>> = {
+  attempts: 'no attempts are left',
+  body: 'its body cannot be sent again',
+  deadline: 'no time is left',
+  budget: 'the budget is spent',
+  crowded: 'as many further tries as may be were under way',
+  method: 'twice may not be the same as once',
+  'retry-after': 'the answer asked for a longer wait',
+};
+
+function standingLines({ considered, passedOver, moreConsidered, morePassedOver }: StandingView): string[] {
+  const rows = [
+    ...considered.map(({ endpoint, chosen, score, inFlight, averageMs, weight, although }) => [
+      chosen === true ? green('chosen') : 'considered',
+      endpoint,
+      [
+        ...(score === undefined ? [] : [`score ${score}`]),
+        `${inFlight} in flight, ${averageMs} ms on average, weight ${weight}`,
+        ...(although === undefined ? [] : [`although ${although}`]),
+      ].join('; '),
+    ]),
+    ...passedOver.map(({ endpoint, why }) => [yellow('passed over'), endpoint, why]),
+  ];
+  const lists = rows.length === 0 ? [] : [columns(rows, '  ')];
+  return [...lists, ...more(moreConsidered, 'considered'), ...more(morePassedOver, 'passed over')];
+}
+
+function more(count: number | undefined, what: string): string[] {
+  return count === undefined ? [] : [dim(`  and ${count} more ${what}`)];
+}

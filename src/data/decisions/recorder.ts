@@ -1,0 +1,103 @@
+/**
+ * Which requests of a thread are recorded, and how their records get to the control plane: many in one message, a bounded
+ * number of them. A request that is neither asked about nor drawn has no record until an attempt of it fails.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Clock, Random, Timer } from '../../clock.ts';
+import type { ExplainConfig } from '../../config/schema.ts';
+import type { EndpointTable } from '../../memory/endpoint-table.ts';
+import type { Exchange } from '../exchange.ts';
+import { compileNetworks, type Networks } from '../match/networks.ts';
+import { DecisionRecord, type DecisionMessage } from './record.ts';
+
+const FLUSH_EVERY_MS = 50;
+/** In one message. Beyond it records are dropped and counted, so that a storm of failures costs what one message does. */
+const MOST_WAITING = 64;
+
+export interface RecorderParts {
+  readonly table: EndpointTable;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly send: (records: readonly DecisionMessage[], dropped: number) => void;
+}
+
+export class DecisionRecorder {
+  readonly #parts: RecorderParts;
+  #keepsFailures = false;
+  #mayAsk: (said: string, client: string) => boolean = () => false;
+  #waiting: DecisionMessage[] = [];
+  #dropped = 0;
+  #timer: Timer | undefined;
+
+  constructor(parts: RecorderParts) {
+    this.#parts = parts;
+  }
+
+  configure(config: ExplainConfig): void {
+    this.#keepsFailures = config.failures > 0;
+    this.#mayAsk = compileAsking(config);
+  }
+
+  /** The request has its rule: is it one to record whole? */
+  begin(exchange: Exchange): void {
+    const { rule, head, clientAddress } = exchange;
+    const sampled = rule.sample > 0 && this.#parts.random() < rule.sample;
+    const asked = head.explain !== undefined && this.#mayAsk(head.explain, clientAddress);
+    if (sampled || asked) exchange.record = this.#record(exchange, asked, sampled);
+  }
+
+  /** An attempt has failed. @returns the record of its exchange, if that is to have one. */
+  recordFailure(exchange: Exchange): DecisionRecord | undefined {
+    if (exchange.record === undefined && this.#keepsFailures) exchange.record = this.#record(exchange, false, false);
+    return exchange.record;
+  }
+
+  /** Once for each exchange. */
+  end(exchange: Exchange, durationMs: number): void {
+    const isFailure = this.#keepsFailures && hasFailed(exchange);
+    if (!isFailure && exchange.record?.isWhole !== true) return;
+    // Who asked has room of his own: a storm of failures takes nothing of it.
+    const room = exchange.record?.isAsked === true ? 2 * MOST_WAITING : MOST_WAITING;
+    if (this.#waiting.length >= room) {
+      this.#dropped += 1;
+      return;
+    }
+    const record = exchange.record ?? this.#record(exchange, false, false);
+    this.#waiting.push(record.message(durationMs, isFailure));
+    this.#timer ??= this.#parts.clock.after(FLUSH_EVERY_MS, () => this.flush());
+  }
+
+  flush(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#waiting.length === 0) return;
+    this.#parts.send(this.#waiting, this.#dropped);
+    this.#waiting = [];
+    this.#dropped = 0;
+  }
+
+  #record(exchange: Exchange, asked: boolean, sampled: boolean): DecisionRecord {
+    return new DecisionRecord(exchange, this.#parts.table, this.#parts.clock, { asked, sampled });
+  }
+}
+
+/** The gateway itself had to say so, or it went on failing after retries. */
+function hasFailed({ error, status, retries }: Exchange): boolean {
+  return error === undefined ? retries > 0 && status >= 500 : error.status >= 500;
+}
+
+/** Without anything said, nobody may. With both, both must hold. */
+function compileAsking({ token, from }: ExplainConfig): (said: string, client: string) => boolean {
+  if (token === undefined && from.length === 0) return () => false;
+  const networks: Networks | undefined = from.length === 0 ? undefined : compileNetworks(from);
+  // Digests are of one length, which is what a comparison in constant time needs.
+  const expected = token === undefined ? undefined : digest(token);
+  return (said, client) => {
+    if (networks?.contains(client) === false) return false;
+    return expected === undefined || timingSafeEqual(digest(said), expected);
+  };
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,131 @@
+/**
+ * One attempt, as the decision record of its exchange has it: who stood to be picked, who was, and how that went. All of it is
+ * numbers and rows, so that it goes to the control plane cheaply; the words are put there (control/decision-view.ts).
+ */
+import type { UpstreamRequest } from '../data/dispatch.ts';
+import { BREAKER, stateOf } from '../memory/breaker-table.ts';
+import type { EndpointTable } from '../memory/endpoint-table.ts';
+import { isFull } from './load/agent-limits.ts';
+import type { Endpoint, Pool } from './pool.ts';
+import { isBarred, reasonsAgainst } from './reasons.ts';
+
+/** Of those considered, and of those passed over: a pool may have hundreds. */
+export const MOST_LISTED = 16;
+
+export interface ConsideredEndpoint {
+  readonly row: number;
+  readonly inFlight: number;
+  readonly averageMs: number;
+  readonly weight: number;
+  /** What the balancer compared, the lowest is picked; undefined: this one compares nothing. */
+  readonly cost: number | undefined;
+  /** Bits of AGAINST that do not keep it from being picked: the pool is in panic. */
+  readonly against: number;
+}
+
+export interface PassedOverEndpoint {
+  readonly row: number;
+  /** Bits of AGAINST. */
+  readonly against: number;
+  /** Until its breaker is probed; undefined: it is not open. */
+  readonly probeInMs: number | undefined;
+}
+
+/** Who of a pool could be picked at one moment, and who not. */
+export interface PoolStanding {
+  readonly considered: readonly ConsideredEndpoint[];
+  readonly passedOver: readonly PassedOverEndpoint[];
+  /** Of each list, those that found no place in it. */
+  readonly moreConsidered: number;
+  readonly morePassedOver: number;
+}
+
+export interface AttemptRecord {
+  readonly pool: string;
+  /** Undefined: none could be picked. */
+  readonly endpoint: Endpoint | undefined;
+  /** Its session is there. */
+  readonly stuck: boolean;
+  /** Since the exchange began. */
+  readonly atMs: number;
+  /** Of the moment of the pick; undefined where nobody looked then. */
+  readonly standing: PoolStanding | undefined;
+  /** Of the answer; 0: there was none. */
+  status: number;
+  /** `connection_refused`, `grpc status UNAVAILABLE`; empty: there was an answer, or there is no outcome yet. */
+  fault: string;
+  /** To the head of the answer, or to the failure; undefined: it is not over. */
+  ms: number | undefined;
+  /** The client left, or another attempt was quicker. */
+  cancelled: boolean;
+  /** It was followed by a further one, after this wait. */
+  retryAfterMs: number | undefined;
+  /** Another was begun beside it after this wait: it was late. */
+  hedgedAfterMs: number | undefined;
+  /** Why none followed it, although it failed. */
+  notRetried: string | undefined;
+}
+
+export function attemptRecord(
+  { pool, bond }: UpstreamRequest,
+  endpoint: Endpoint | undefined,
+  atMs: number,
+  standing: PoolStanding | undefined,
+): AttemptRecord {
+  const stuck = endpoint !== undefined && bond?.stickiness.leadsTo(bond, endpoint) === true;
+  const outcome = { status: 0, fault: '', ms: undefined, cancelled: false };
+  return {
+    pool: pool.name,
+    endpoint,
+    stuck,
+    atMs,
+    standing,
+    ...outcome,
+    retryAfterMs: undefined,
+    hedgedAfterMs: undefined,
+    notRetried: undefined,
+  };
+}
+
+/** @param chosen is listed in any case. */
+export function standingOf(
+  pool: Pool,
+  table: EndpointTable,
+  chosen: Endpoint | undefined,
+  tried: readonly Endpoint[] | undefined,
+): PoolStanding {
+  const candidates = new Set(pool.candidates);
+  const considered: ConsideredEndpoint[] = [];
+  const passedOver: PassedOverEndpoint[] = [];
+  let moreConsidered = 0;
+  let morePassedOver = 0;
+  for (const endpoint of chosen === undefined ? pool.endpoints : [chosen, ...pool.endpoints]) {
+    if (endpoint === chosen && considered.length > 0) continue;
+    const { row, breaker } = endpoint;
+    const word = breaker === undefined ? BREAKER.closed : stateOf(table.breakers.word(row));
+    const isCandidate = candidates.has(endpoint);
+    const isTried = tried?.includes(endpoint) === true;
+    const known = {
+      status: table.status(row),
+      breaker: word,
+      isFull: isFull(endpoint, table) || pool.gate?.isFull(endpoint) === true,
+      isCandidate,
+      isTried,
+    };
+    const { weight, writtenWeight, backup } = endpoint;
+    const against = reasonsAgainst({ ...known, weight, writtenWeight, backup });
+    if (endpoint === chosen || (isCandidate && !isBarred(against))) {
+      if (considered.length === MOST_LISTED) {
+        moreConsidered += 1;
+        continue;
+      }
+      const measured = { inFlight: table.inFlight(row), averageMs: table.averageMs(row) };
+      considered.push({ row, ...measured, ...pool.placeOf(endpoint), against });
+    } else if (passedOver.length === MOST_LISTED) {
+      morePassedOver += 1;
+    } else {
+      passedOver.push({ row, against, probeInMs: word === BREAKER.open ? Math.max(0, breaker!.waitMs) : undefined });
+    }
+  }
+  return { considered, passedOver, moreConsidered, morePassedOver };
+}
