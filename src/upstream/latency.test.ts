@@ -12,7 +12,7 @@ function averages() {
     latency.record(1, durationMs, failed);
     return table.averageMs(1);
   };
-  return { table, clock, record };
+  return { table, clock, latency, record };
 }
 
 describe('latency averages', () => {
@@ -98,6 +98,16 @@ describe('latency averages', () => {
       highest = Math.max(highest, record(50, answers % 400 === 0));
     }
     expect(highest).toBeLessThan(250);
+  });
+
+  it('take a wait that was given up for an answer, if it was longer than usual', () => {
+    const { clock, latency, table, record } = averages();
+    record(100);
+    clock.advance(1_000);
+    latency.waited(1, 50);
+    expect(table.averageMs(1)).toBe(100);
+    latency.waited(1, 500);
+    expect(table.averageMs(1)).toBeCloseTo(500 - 400 / Math.E);
   });
 
   it('keep the time that a slow failure really took', () => {

@@ -53,7 +53,7 @@ export class LatencyAverages implements LatencyRecorder {
 
   /** A wait that was given up says nothing as long as it was a usual one. */
   waited(row: number, durationMs: number): void {
-    if (durationMs > this.#table.averageMs(row)) this.#table.setAverage(row, durationMs, this.#clock.now());
+    if (durationMs > this.#table.averageMs(row)) this.record(row, durationMs, false);
   }
 }
 

@@ -21,8 +21,8 @@ export interface ConnectionsParts {
   readonly random: Random;
   readonly settings: ConnectionsConfig;
   readonly threads: number;
-  /** Fields of the answers beside their length. */
-  readonly fieldsOf: (server: VirtualServer) => string[];
+  /** Answers tell of the server's load. */
+  readonly reports: boolean;
 }
 
 export class VirtualConnections implements EndpointConnections {
@@ -100,7 +100,8 @@ class Transfer implements Carrier, Job {
   onAnswer(status: number): void {
     this.#travel(() => {
       if (this.isAbandoned) return;
-      const fields = ['content-length', String(BODY.length), ...this.#connections.parts.fieldsOf(this.#server)];
+      const fields = ['content-length', String(BODY.length)];
+      if (this.#connections.parts.reports) fields.push('endpoint-load-metrics', this.#server.report);
       this.#call.onHead(status, fields);
       if (this.isAbandoned) return;
       this.#call.onBody(BODY);

@@ -31,13 +31,14 @@ import { CounterTable } from '../../src/memory/counter-table.ts';
 import { EndpointTable } from '../../src/memory/endpoint-table.ts';
 import { LimitTable } from '../../src/memory/limit-table.ts';
 import { MetricTable } from '../../src/memory/metric-table.ts';
+import { SessionTable } from '../../src/memory/session-table.ts';
 import { UsageTable } from '../../src/memory/usage-table.ts';
 import { TimerWheel } from '../../src/timer-wheel.ts';
 import { attemptDispatch } from '../../src/upstream/attempt.ts';
 import type { BalancerDefinition } from '../../src/upstream/endpoint.ts';
 import type { EndpointStore } from '../../src/upstream/endpoint-store.ts';
 import { LatencyAverages } from '../../src/upstream/latency.ts';
-import type { SessionHome } from '../../src/upstream/sticky/session-home.ts';
+import { SessionHome } from '../../src/upstream/sticky/session-home.ts';
 import {
   addressOf,
   CONNECTION,
@@ -82,6 +83,8 @@ export class VirtualGateway {
   readonly #rows: ReadonlyMap<string, number>;
   readonly #connections: VirtualConnections[] = [];
   #threads: readonly Thread[] = [];
+  /** Where a pool is sticky. */
+  readonly #sessions: SessionHome | undefined;
   /** Exchanges that have not ended. */
   open = 0;
 
@@ -95,6 +98,10 @@ export class VirtualGateway {
     const { clock, random, threads, config } = parts;
     this.#parts = parts;
     this.#table = EndpointTable.allocate(threads, ROWS);
+    if (config.pools.some(({ sticky }) => sticky !== undefined)) {
+      const parts = { clock, random, log: SILENT as unknown as Logger };
+      this.#sessions = new SessionHome(SessionTable.allocate(4096), undefined, parts);
+    }
     const registry = new EndpointRegistry(this.#table, clock);
     this.#rows = registry.hold(1, config);
     registry.commit(config, this.#rows);
@@ -211,7 +218,7 @@ export class VirtualGateway {
       limits,
       cache: undefined as unknown as CacheStore,
       counters,
-      sessions: undefined as unknown as SessionHome,
+      sessions: this.#sessions as SessionHome,
       tickets: undefined as unknown as TicketSecrets,
       tunnels: undefined as unknown as OpenTunnels,
       decisions: undefined as unknown as DataContext['decisions'],
@@ -231,10 +238,10 @@ export class VirtualGateway {
   /** Where a thread finds its connections. */
   get #store(): EndpointStore {
     const { servers, clock, networkRandom: random, threads } = this.#parts;
-    const fieldsOf = NO_FIELDS;
-    const acquire: EndpointStore['acquire'] = ({ connections: settings }, { url }) => {
+    const acquire: EndpointStore['acquire'] = ({ connections: settings, balance }, { url }) => {
+      const reports = balance === 'adaptive' || (typeof balance === 'object' && 'adaptive' in balance);
       const server = servers.find((each) => each.url === url)!;
-      const connections = new VirtualConnections({ server, clock, random, settings, threads, fieldsOf });
+      const connections = new VirtualConnections({ server, clock, random, settings, threads, reports });
       this.#connections.push(connections);
       return connections;
     };
@@ -274,7 +281,6 @@ export class VirtualGateway {
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 const NO_CONSUMERS = shareConsumers([]);
 const NO_GENERATION = undefined as unknown as Generation;
-const NO_FIELDS = (): string[] => [];
 
 function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;

@@ -58,25 +58,19 @@ export class VirtualServer {
   #underwayDemand = 0;
   /** Sum of the ends of what runs. */
   #endsAt = 0;
+  readonly #load: Load;
 
   constructor(url: string, spec: ServerSpec, clock: Clock, random: Random) {
     this.url = url;
     this.#spec = spec;
     this.#clock = clock;
     this.#random = random;
+    this.#load = new Load(clock, spec.workers);
   }
 
-  get weight(): number {
-    return this.#spec.weight ?? 1;
-  }
-
-  /** Requests that it has, whether or not anybody waits for them. */
-  get held(): number {
-    return this.#running.size + this.#waiting.length;
-  }
-
-  get utilisation(): number {
-    return this.#running.size / this.#spec.workers;
+  /** What it tells of its load (ORCA). */
+  get report(): string {
+    return this.#load.report(this.#running.size);
   }
 
   /** Until a request sent now would be answered, as only somebody who knows everything can tell. */
@@ -109,13 +103,17 @@ export class VirtualServer {
     if (this.state === 'silent') return;
     const { failure } = this;
     if (failure !== undefined && this.#random() < failure.share) {
-      this.#clock.after(failure.afterMs, () => job.onAnswer(failure.status));
+      this.#clock.after(failure.afterMs, () => {
+        this.#load.answered(true);
+        job.onAnswer(failure.status);
+      });
     } else if (this.#running.size < this.#spec.workers) {
       this.#serve(job);
     } else if (this.#waiting.length < (this.#spec.backlog ?? Infinity)) {
       this.#waiting.push(job);
       this.#waitingDemand += job.demand;
     } else {
+      this.#load.answered(true);
       job.onAnswer(503);
     }
   }
@@ -125,6 +123,7 @@ export class VirtualServer {
     this.state = 'refusing';
     const lost = [...[...this.#running].map(({ job }) => job), ...this.#waiting];
     for (const { timer } of this.#running) timer.cancel();
+    this.#load.changes(this.#running.size);
     this.#running.clear();
     this.#waiting.length = 0;
     this.#waitingDemand = 0;
@@ -135,12 +134,15 @@ export class VirtualServer {
   #serve(job: Job): void {
     const serviceMs = job.demand * this.#spec.meanMs * this.slowness;
     const endsAt = this.#clock.now() + serviceMs;
+    this.#load.changes(this.#running.size);
     const running: Running = { job, endsAt, timer: this.#clock.after(serviceMs, () => this.#finish(running)) };
     this.#running.add(running);
     this.#endsAt += endsAt;
   }
 
   #finish(running: Running): void {
+    this.#load.changes(this.#running.size);
+    this.#load.answered(false);
     this.#running.delete(running);
     this.#endsAt -= running.endsAt;
     running.job.onAnswer(200);
@@ -156,5 +158,47 @@ export class VirtualServer {
       return;
     }
     this.#waitingDemand = 0;
+  }
+}
+
+/** How busy a server was, over its latest whole second. */
+class Load {
+  readonly #clock: Clock;
+  readonly #workers: number;
+  #since: number;
+  #changedAt: number;
+  #busyMs = 0;
+  #answers = 0;
+  #failures = 0;
+  #told = '';
+
+  constructor(clock: Clock, workers: number) {
+    this.#clock = clock;
+    this.#workers = workers;
+    this.#since = this.#changedAt = clock.now();
+  }
+
+  /** @param running until now. */
+  changes(running: number): void {
+    const now = this.#clock.now();
+    this.#busyMs += running * (now - this.#changedAt);
+    this.#changedAt = now;
+  }
+
+  answered(failed: boolean): void {
+    this.#answers++;
+    if (failed) this.#failures++;
+  }
+
+  report(running: number): string {
+    const tookMs = this.#clock.now() - this.#since;
+    if (tookMs < 1_000 && this.#told !== '') return this.#told;
+    this.changes(running);
+    const perSecond = (count: number) => (tookMs === 0 ? 0 : (count * 1_000) / tookMs).toFixed(3);
+    const utilisation = (tookMs === 0 ? 0 : this.#busyMs / tookMs / this.#workers).toFixed(3);
+    this.#told = `TEXT application_utilization=${utilisation},rps_fractional=${perSecond(this.#answers)},eps=${perSecond(this.#failures)}`;
+    this.#since = this.#changedAt;
+    this.#busyMs = this.#answers = this.#failures = 0;
+    return this.#told;
   }
 }

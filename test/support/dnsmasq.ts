@@ -3,6 +3,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Resolver } from 'node:dns/promises';
 import { createSocket } from 'node:dgram';
+import { createServer, type AddressInfo } from 'node:net';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,9 +35,11 @@ export interface NameServer {
 export async function nameServer(zone: Zone, ttl = 0): Promise<NameServer> {
   const dir = await mkdtemp(join(tmpdir(), 'aya-dnsmasq-'));
   const hosts = join(dir, 'hosts');
-  const port = await freePort();
+  let port = await freePort();
   let child: ChildProcess | undefined;
   let services: readonly string[] = [];
+  /** Nobody knows the port yet. */
+  let isFirst = true;
 
   const kill = async () => {
     if (child === undefined) return;
@@ -46,6 +49,17 @@ export async function nameServer(zone: Zone, ttl = 0): Promise<NameServer> {
     child = undefined;
   };
   const start = async () => {
+    await attempt();
+    // Between the look and the start somebody else may have taken the port: dnsmasq then ends at once.
+    for (let tries = 0; isFirst && child!.exitCode !== null && tries < 5; tries++) {
+      port = await freePort();
+      await attempt();
+    }
+    isFirst = false;
+    if (child!.exitCode !== null) throw new Error(`dnsmasq ended with ${child!.exitCode}`);
+  };
+  /** Until it answers, or has ended. */
+  const attempt = async () => {
     const place = ['--port', `${port}`, '--listen-address=127.0.0.1', '--bind-interfaces', '--conf-file=/dev/null'];
     const own = ['--no-hosts', '--no-resolv', '--local=/internal/', `--addn-hosts=${hosts}`, `--local-ttl=${ttl}`];
     const records = services.map((service) => `--srv-host=${service}`);
@@ -55,7 +69,11 @@ export async function nameServer(zone: Zone, ttl = 0): Promise<NameServer> {
     const resolver = new Resolver({ timeout: 200, tries: 1 });
     resolver.setServers([`127.0.0.1:${port}`]);
     const isAnswer = (error: NodeJS.ErrnoException) => error.code === 'ENOTFOUND' || error.code === 'ENODATA';
-    await until(() => resolver.resolve4('nobody.internal').then(() => true, isAnswer), 'dnsmasq to answer');
+    const started = child;
+    await until(
+      async () => started.exitCode !== null || resolver.resolve4('nobody.internal').then(() => true, isAnswer),
+      'dnsmasq to answer',
+    );
   };
   const serve = async (next: Zone) => {
     await writeFile(hosts, hostsFile(next));
@@ -78,11 +96,20 @@ function hostsFile({ hosts = {} }: Zone): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** For both TCP and UDP, of which dnsmasq takes the same. */
 async function freePort(): Promise<number> {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
+  for (;;) {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const socket = createSocket('udp4').bind(port, '127.0.0.1');
+    const isFree = await once(socket, 'listening').then(
+      () => true,
+      () => false,
+    );
+    socket.close();
+    server.close();
+    await Promise.all([once(server, 'close'), once(socket, 'close')]);
+    if (isFree) return port;
+  }
 }
