@@ -214,3 +214,11 @@ describe('threads that share a limit', () => {
     expect([pool.inFlight, pool.sums.waiting]).toEqual([1, 0]);
   });
 });
+
+it('tells decision records who is at its limit', () => {
+  const pool = limited({ perEndpoint: 1 });
+  const { gate, endpoints } = pool.pools[0]!;
+  expect(gate!.isFull(endpoints[0]!)).toBe(false);
+  pool.ask();
+  expect(gate!.isFull(endpoints[0]!)).toBe(true);
+});
