@@ -1,6 +1,6 @@
 /** Asks who a request is: the first method whose credential it carries decides. One for each route. */
 import type { FastifyReply } from 'fastify';
-import { networkOf } from '../../src/data/client-network.ts';
+import { networkOf } from '../../src/client-network.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import type { Principal } from '../../src/data/principal.ts';
 import { GatewayError } from '../../src/errors.ts';

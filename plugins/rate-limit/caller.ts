@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import type { Clock } from '../../src/clock.ts';
 import type { LimitCost } from '../../src/config/rate-limit-schema.ts';
-import { networkOf } from '../../src/data/client-network.ts';
+import { networkOf } from '../../src/client-network.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import type { WrittenLimit } from '../../src/limits/written.ts';
 

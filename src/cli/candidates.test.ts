@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { poolConfig } from '../../test/support/config.ts';
-import { candidatesOf, type LivePool } from './candidates.ts';
+import { candidatesOf, crowdOf, type LivePool } from './candidates.ts';
 
 const THREE = ['http://a', 'http://b', 'http://c'];
 
@@ -55,6 +55,24 @@ describe('the endpoints that a request could go to', () => {
       considered: ['http://a'],
       skipped: { 'http://b': 'backup: others are available', 'http://c': 'weight 0 takes no traffic' },
     });
+  });
+
+  it('are not those that have as much as they take', () => {
+    const { endpoints, ...pool } = live(THREE);
+    const full = { ...pool, endpoints: endpoints.map((one, at) => ({ ...one, maxInFlight: at === 0 ? 3 : 4 })) };
+    expect(sorted(poolConfig(THREE), full)).toEqual({
+      considered: ['http://b', 'http://c'],
+      skipped: { 'http://a': 'at its limit: 3 of 3 in flight' },
+    });
+  });
+
+  it('would have to be waited for when the pool has as much as it takes', () => {
+    const crowd = (saturation: LivePool['saturation']) =>
+      crowdOf({ ...live(THREE), ...(saturation && { saturation }) });
+    expect(crowd(undefined)).toBeUndefined();
+    expect(crowd({ inFlight: 3, limit: 4, waiting: 0 })).toBeUndefined();
+    expect(crowd({ inFlight: 4, limit: 4, waiting: 0 })).toBe('4 of 4 in flight, 0 wait for a place');
+    expect(crowd({ inFlight: 3, waiting: 2 })).toBe('3 in flight, 2 wait for a place');
   });
 
   it('are the backups when no other is available', () => {

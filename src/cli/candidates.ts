@@ -16,6 +16,8 @@ export interface LivePool {
   readonly name: string;
   /** Of the pool as a whole; absent: it has none. */
   readonly breaker?: LiveBreaker;
+  /** Absent: it takes whatever comes. */
+  readonly saturation?: LiveSaturation;
   readonly endpoints: readonly LiveEndpoint[];
 }
 
@@ -33,11 +35,20 @@ export interface LiveEndpoint {
   readonly reason: string;
   readonly since: string;
   readonly inFlight: number;
+  /** Absent: as many as come. */
+  readonly maxInFlight?: number;
   readonly averageMs: number;
   /** Absent: it has none. */
   readonly breaker?: LiveBreaker;
   /** Absent: it has none. */
   readonly agent?: { readonly share: number; readonly said: string };
+}
+
+export interface LiveSaturation {
+  readonly inFlight: number;
+  /** Absent: its endpoints alone have limits. */
+  readonly limit?: number;
+  readonly waiting: number;
 }
 
 export interface LiveBreaker {
@@ -102,6 +113,7 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined, gatew
     if (state?.agent?.share === 0) return verdict(false, `${reasonText('weight 0 by its agent')}: ${state.agent.said}`);
     if (weight === 0) return verdict(false, reasonText('weight 0'));
     if (tier === undefined) return verdict(false, passedOver(endpoint, panic));
+    if (isFull(state)) return verdict(false, `at its limit: ${state!.inFlight} of ${state!.maxInFlight} in flight`);
     return verdict(
       true,
       trouble === '' ? '' : `panic: too few are available to heed that it is ${trouble}`,
@@ -146,6 +158,17 @@ function discoveredOf({ discover, endpoints }: PoolConfig, live: LivePool | unde
 function statusOf(endpoint: LiveEndpoint | undefined): number {
   const words = endpoint?.state.split(', ') ?? [];
   return Object.entries(ENDPOINT).reduce((status, [word, bit]) => (words.includes(word) ? status | bit : status), 0);
+}
+
+const isFull = (state: LiveEndpoint | undefined) => (state?.inFlight ?? 0) >= (state?.maxInFlight ?? Infinity);
+
+/** Why a request would have to wait, although endpoints are considered; undefined when it would not. */
+export function crowdOf(live: LivePool | undefined): string | undefined {
+  const { saturation } = live ?? {};
+  if (saturation === undefined) return undefined;
+  const { inFlight, limit = Infinity, waiting } = saturation;
+  if (waiting === 0 && inFlight < limit) return undefined;
+  return `${inFlight}${limit === Infinity ? '' : ` of ${limit}`} in flight, ${waiting} wait for a place`;
 }
 
 function troubleOf({ state, reason, since, breaker }: LiveEndpoint): string {

@@ -64,14 +64,19 @@ function serving({ destinations, live, note }: Explanation): string[] {
 }
 
 function pool(destination: ExplainedDestination, isLive: boolean): string[] {
-  const { pool: name, weight, sends, balance, fallback, discovery, endpoints } = destination;
+  const { pool: name, weight, sends, balance, fallback, discovery, crowd, endpoints } = destination;
   const share = weight === undefined ? '' : `, weight ${weight} of the split`;
   const isKnown = discovery === undefined || isLive;
   const none = endpoints.some(({ considered }) => considered)
     ? []
-    : [isKnown ? red('  no endpoint is left: 503') : dim(`  found by ${discovery}, as a running gateway could tell`)];
+    : [
+        isKnown
+          ? red(`  no endpoint is left: ${crowd === undefined ? '503' : 'it waits'}`)
+          : dim(`  found by ${discovery}, as a running gateway could tell`),
+      ];
   return [
     `${bold(`Pool ${name}`)} (${balance}${share}) is asked ${sends}`,
+    ...(crowd === undefined ? [] : [yellow(`  it would wait: ${crowd}`)]),
     ...(endpoints.length === 0 ? [] : [columns(endpoints.map(candidate), '  ')]),
     ...none,
     ...(fallback === undefined ? [] : [dim(`  when it cannot serve: ${fallback}`)]),

@@ -10,7 +10,7 @@ import { describeSource } from '../discovery/source.ts';
 import { GatewayError } from '../errors.ts';
 import { describeBalance } from '../upstream/balance.ts';
 import { adminOf, type AdminOptions } from './admin-client.ts';
-import { candidatesOf, type LivePool } from './candidates.ts';
+import { candidatesOf, crowdOf, type LivePool } from './candidates.ts';
 import { loadConfig } from './configuration.ts';
 import { matchData, describeAction, destinationsOf, type Destination, type RouteMatch } from './describe.ts';
 import { renderExplanation } from './explain-text.ts';
@@ -57,6 +57,8 @@ export interface ExplainedDestination extends Pick<Destination, 'pool' | 'weight
   readonly fallback?: string;
   /** Where further endpoints are found, which only a running gateway knows. */
   readonly discovery?: string;
+  /** Why it would have to wait; absent when it would not, as far as is known. */
+  readonly crowd?: string;
   readonly endpoints: ReturnType<typeof candidatesOf>;
 }
 
@@ -125,6 +127,8 @@ function explainDestination(
   // The loader has checked that it exists.
   const poolConfig = config.pools.find(({ name }) => name === pool)!;
   const { balance, discover, fallback } = poolConfig;
+  const livePool = live && (live.find(({ name }) => name === pool) ?? { name: pool, endpoints: [] });
+  const crowd = crowdOf(livePool);
   return {
     pool,
     ...(weight === undefined ? {} : { weight }),
@@ -132,11 +136,8 @@ function explainDestination(
     balance: describeBalance(balance),
     ...(fallback && match.rule.fallback !== false && { fallback: describeFallback(fallback) }),
     ...(discover && { discovery: describeSource(discover) }),
-    endpoints: candidatesOf(
-      poolConfig,
-      live && (live.find(({ name }) => name === pool) ?? { name: pool, endpoints: [] }),
-      config.gateway.zone,
-    ),
+    ...(crowd !== undefined && { crowd }),
+    endpoints: candidatesOf(poolConfig, livePool, config.gateway.zone),
   };
 }
 

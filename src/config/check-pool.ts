@@ -4,6 +4,7 @@ import { compileRegex } from '../data/match/regex.ts';
 import { parsePin } from '../upstream/tls.ts';
 import { checkFailover } from './check-failover.ts';
 import { checkFailures } from './check-failures.ts';
+import { checkSaturation } from './check-saturation.ts';
 import { checkSticky } from './check-sticky.ts';
 import { checkLoads } from './check-loads.ts';
 import { child, type Document } from './document.ts';
@@ -19,6 +20,7 @@ export function checkPool(pool: PoolConfig, document: Document, at: string, dir:
     ...checkHealth(pool, document, `${at}/health/active`),
     ...checkFailures(pool, document, at),
     ...checkFailover(pool, document, at),
+    ...checkSaturation(pool, document, at),
     ...checkSticky(pool, document, at),
     ...checkLoads(pool, document, at),
     ...checkTls(pool, document, `${at}/tls`, dir),

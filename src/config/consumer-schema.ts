@@ -4,6 +4,7 @@
  */
 import Type, { type StaticDecode } from 'typebox';
 import { RateLimitSchema, type RateLimitConfig } from './rate-limit-schema.ts';
+import { PrioritySchema } from './saturation-schema.ts';
 import { Name, object, Text } from './shapes.ts';
 import { Timestamp } from './units.ts';
 
@@ -100,6 +101,7 @@ export const ConsumerSchema = object(
     certificates: Type.Array(CertificateSchema, { default: [], description: 'Its client certificates.' }),
     signatureKeys: Type.Array(SignatureKeySchema, { default: [], description: 'Its keys for signed requests.' }),
     rateLimit: Type.Optional(RateLimitSchema),
+    priority: Type.Optional(PrioritySchema('Of its requests, where they wait for a pool. Default: that of the route.')),
   },
   'A known caller.',
 );

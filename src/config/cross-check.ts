@@ -1,6 +1,7 @@
 /** What files can only get wrong together: names that two of them take or none has, routes that stand in each other's way. */
 import type { AnyPlugin, ConfigFault } from '../extension.ts';
 import { checkFallbacks } from './check-failover.ts';
+import { checkPatience } from './check-saturation.ts';
 import { child, pointer, type Document } from './document.ts';
 import type { Placed, RouteFile } from './interpret.ts';
 import { didYouMean } from './nearest.ts';
@@ -21,6 +22,7 @@ export function crossCheck(
     ...duplicateRoutes(routes),
     ...routes.flatMap((route) => checkDestination(route, known, plugins)),
     ...checkFallbacks(pools, known),
+    ...checkPatience(routes, pools),
     ...equalRoutes(routes),
     ...shadowedRoutes(routes),
     ...unusedPools(pools, routes, plugins),

@@ -102,7 +102,7 @@ export function interpretRoutes(
 
   const placedPools = Object.entries(pools).map(([name, pool]): Placed<PoolConfig> => {
     const at = child('/pools', name);
-    const written = complete(schemas.pool, withEndpointObjects(pool)) as WrittenPool;
+    const written = complete(schemas.pool, withObjects(pool)) as WrittenPool;
     const plain = poolFrom(name, document.source(at), written, language.sources);
     const { config, problems: unread } = withFallback(plain, written.fallback, document, at, dir);
     problems.push(...unread);
@@ -151,9 +151,12 @@ type WrittenPool = Omit<PoolConfig, 'endpoints' | 'slowStart' | 'fallback'> & {
   fallback?: WrittenFallback;
 };
 
-/** `- http://…` is short for `- { url: http://… }`. */
-function withEndpointObjects(pool: unknown): unknown {
-  const { endpoints, ...rest } = pool as { endpoints?: readonly unknown[] };
+/** `- http://…` is short for `- { url: http://… }`, `maxInFlight: 1000` for `maxInFlight: { max: 1000 }`. */
+function withObjects(pool: unknown): unknown {
+  const { endpoints, maxInFlight, ...others } = pool as { endpoints?: readonly unknown[]; maxInFlight?: unknown };
+  const isLimited = maxInFlight !== undefined || endpoints?.some((one) => isObject(one) && 'maxInFlight' in one);
+  const limit = typeof maxInFlight === 'number' ? { max: maxInFlight } : (maxInFlight ?? {});
+  const rest = isLimited === true ? { ...others, maxInFlight: limit } : others;
   if (endpoints === undefined) return rest;
   return {
     ...rest,

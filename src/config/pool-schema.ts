@@ -10,6 +10,7 @@ import {
   type PassiveHealthConfig,
   type StatusesConfig,
 } from './passive-schema.ts';
+import { InFlight, MaxInFlightSchema, type MaxInFlightConfig } from './saturation-schema.ts';
 import { object, Port, settings, Text, TextPattern } from './shapes.ts';
 import { StickySchema, type StickyConfig } from './sticky-schema.ts';
 import { Duration, Percent, Size, StatusRange } from './units.ts';
@@ -38,6 +39,9 @@ const EndpointObject = object({
     description: 'Behind all priorities: takes traffic only when too few other endpoints can.',
   }),
   zone: Type.Optional(Text('Where it is. Gateways prefer the endpoints of their own zone.')),
+  maxInFlight: Type.Optional(
+    InFlight('Requests that it may have at once, over all threads; at that it is passed over.'),
+  ),
 });
 
 export const EndpointSchema = Type.Union([EndpointObject.properties.url, EndpointObject], {
@@ -233,6 +237,7 @@ export const poolSchema = (balancers: readonly string[], sources: readonly Sourc
     fallback: Type.Optional(FallbackSchema),
     health: HealthSchema,
     breaker: Type.Optional(BreakerSchema),
+    maxInFlight: Type.Optional(MaxInFlightSchema),
     sticky: Type.Optional(StickySchema),
     http2: Type.Boolean({
       default: false,
@@ -267,6 +272,7 @@ export interface EndpointConfig {
   priority: number;
   backup: boolean;
   zone?: string;
+  maxInFlight?: number;
   /** What told of it: `dns orders.internal`. Absent: the pool's own file. */
   discoveredBy?: string;
 }
@@ -284,6 +290,8 @@ export interface PoolConfig {
   fallback?: FallbackConfig;
   health: HealthConfig;
   breaker?: BreakerConfig;
+  /** Also there when an endpoint alone has a limit. */
+  maxInFlight?: MaxInFlightConfig;
   sticky?: StickyConfig;
   http2: boolean;
   connections: ConnectionsConfig;

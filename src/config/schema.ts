@@ -17,6 +17,8 @@ import { CacheMemorySchema, type CacheMemoryConfig } from './cache-schema.ts';
 import { GatewaySecret } from './sticky-schema.ts';
 import { StoreSchema, type StoreConfig } from './store-schema.ts';
 import { NamedLimitsSchema, type LimitConfig } from './rate-limit-schema.ts';
+import { PrioritySchema } from './saturation-schema.ts';
+import type { Priority } from '../priority.ts';
 import { Name, object, oneOrMany, settings, Text, TextPattern } from './shapes.ts';
 import { WebsocketSchema, type WebsocketConfig } from './websocket-schema.ts';
 
@@ -28,6 +30,7 @@ export * from './identity-schema.ts';
 export * from './listener-schema.ts';
 export * from './pool-schema.ts';
 export * from './rate-limit-schema.ts';
+export type { AdaptiveLimitConfig, MaxInFlightConfig, QueueConfig } from './saturation-schema.ts';
 export type { CookieStickyConfig, StickyConfig, TableStickyConfig } from './sticky-schema.ts';
 export * from './store-schema.ts';
 export * from './websocket-schema.ts';
@@ -150,6 +153,8 @@ export interface RouteConfig extends Partial<RouteConcerns> {
   timeout: TimeoutConfig;
   limits: RouteLimitsConfig;
   websocket: WebsocketConfig;
+  /** Absent: normal. */
+  priority?: Priority;
   explain?: RouteExplainConfig;
 }
 
@@ -158,6 +163,11 @@ const routeSettings = (concerns: Record<string, TSchema>) => ({
   timeout: TimeoutSchema,
   limits: RouteLimitsSchema,
   websocket: WebsocketSchema,
+  priority: Type.Optional(
+    PrioritySchema(
+      'Whose requests go first where a pool is full, and are refused last when the gateway is overloaded. Default: normal. A consumer’s own counts for more where requests wait.',
+    ),
+  ),
   explain: Type.Optional(RouteExplainSchema),
   ...Object.fromEntries(Object.entries(concerns).map(([key, schema]) => [key, Type.Optional(schema)])),
 });
@@ -245,11 +255,16 @@ export const gatewayFileSchema = (concerns: Record<string, TSchema>) =>
     ),
     shed: settings(
       {
-        loopDelay: Duration('Event-loop delay beyond which requests are refused with 503.', '200ms'),
+        loopDelay: Duration('Event-loop delay beyond which requests are refused.', '200ms'),
         heap: Percent('Share of the heap limit beyond which they are.', '85%'),
+        memory: Type.Optional(
+          Size(
+            'Resident memory of the process beyond which they are. Default: 90 % of what the container may have, where it has a limit.',
+          ),
+        ),
         bodies: Size('Request bodies that each thread may hold for plugins that read them whole (503).', '64MiB'),
       },
-      'Overload of the gateway itself.',
+      'Overload of the gateway itself: requests are refused with 503, those of routes with a low priority first, and more of them the longer it lasts.',
     ),
     requestIdHeader: Type.String({
       default: 'x-request-id',
@@ -286,7 +301,7 @@ export interface GatewayConfig {
   accessLog: { enabled: boolean; sample: number; file?: string };
   explain: ExplainConfig;
   metrics: { maxRoutes: number; maxEndpoints: number };
-  shed: { loopDelay: number; heap: number; bodies: number };
+  shed: { loopDelay: number; heap: number; memory?: number; bodies: number };
   requestIdHeader: string;
   store: StoreConfig;
   secret?: string | string[];

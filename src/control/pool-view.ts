@@ -12,7 +12,7 @@ import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.t
 import type { Health } from './health/health.ts';
 import { spentOf } from '../upstream/retry-budget.ts';
 import { knownQuantile } from '../upstream/latency-quantile.ts';
-import type { EndpointView, FurtherTriesView, PoolView, TierView } from './view.ts';
+import type { EndpointView, FurtherTriesView, PoolView, SaturationView, TierView } from './view.ts';
 
 export interface PoolViewParts {
   readonly clock: Clock;
@@ -37,6 +37,7 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
     available: endpoints.filter(isAvailable).length,
     ...(discovery && { discovery }),
     breaker: parts.health.breakers.ofPool(pool),
+    saturation: viewSaturation(pool, parts),
     furtherTries: furtherTriesOf(pool, parts),
     endpoints,
   };
@@ -51,6 +52,19 @@ function furtherTriesOf({ name }: PoolConfig, { registry, table, clock }: PoolVi
 /** Whether the balancer may choose it. */
 export function isAvailable({ status, breaker }: Pick<EndpointView, 'status' | 'breaker'>): boolean {
   return status.length === 0 && (breaker === undefined || breaker.state === 'closed');
+}
+
+function viewSaturation({ name, maxInFlight }: PoolConfig, parts: PoolViewParts): SaturationView | undefined {
+  const row = maxInFlight && parts.registry.rowOfPool(name);
+  if (row === undefined) return undefined;
+  const { limit, baseMs, ...sums } = parts.table.places.sums(row);
+  const adaptive = maxInFlight?.adaptive;
+  return {
+    inFlight: parts.table.inFlight(row),
+    limit: adaptive === undefined ? maxInFlight?.max : Math.floor(limit) || adaptive.min,
+    ...(adaptive && { unhurriedMs: baseMs }),
+    ...sums,
+  };
 }
 
 /** Every reason to pass it over now: the words of `/pools`, metrics and decision records. */
@@ -99,6 +113,7 @@ function viewEndpoint(endpoint: RegisteredEndpoint, parts: PoolViewParts): Endpo
     reason: last?.reason ?? '',
     since: last?.since ?? knownSince,
     inFlight: table.inFlight(row),
+    maxInFlight: config.maxInFlight ?? endpoint.pool.maxInFlight?.perEndpoint,
     averageMs: table.averageMs(row),
     failures: table.failures(row),
     ejections: health.passive.ejections(endpoint),

@@ -16,6 +16,8 @@ import { furtherTries } from './scrape-further-tries.ts';
 import { discovery } from './scrape-discovery.ts';
 import { failover } from './scrape-failover.ts';
 import { loads } from './scrape-loads.ts';
+import { overload } from './scrape-overload.ts';
+import { saturation } from './scrape-saturation.ts';
 import { ownProcess } from './scrape-process.ts';
 import { trust } from './scrape-trust.ts';
 import type { AdminView, EndpointView, PoolView, ThreadView } from './view.ts';
@@ -74,6 +76,7 @@ export function createScrape(view: ScrapeView): Scrape {
   upstreams(page, now);
   breakers(page, now);
   failover(page, now);
+  saturation(page, now);
   decisions(page, view, now);
   loads(page, now);
   furtherTries(page, now);
@@ -84,6 +87,7 @@ export function createScrape(view: ScrapeView): Scrape {
   configuration(page, view);
   trust(page, view);
   threads(page, now);
+  overload(page, now);
   store(page, view, now);
   ownProcess(page, view);
   return {

@@ -8,6 +8,7 @@ import type { CacheTable } from '../memory/cache-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 import type { CounterSpec, CounterTable } from '../memory/counter-table.ts';
 import type { MetricTable } from '../memory/metric-table.ts';
+import type { Refusal } from '../memory/place-table.ts';
 import type { UsageTable } from '../memory/usage-table.ts';
 import type { OpeningCause } from '../upstream/breaker.ts';
 import type { EndpointStatus } from '../upstream/reasons.ts';
@@ -39,6 +40,8 @@ export interface EndpointView {
   readonly since: number;
   /** Over all threads. */
   readonly inFlight: number;
+  /** The most that it is given at once; undefined: as many as come. */
+  readonly maxInFlight?: number | undefined;
   /** Moving average of its answers; 0 before the first. */
   readonly averageMs: number;
   /** Failures of real requests in a row. */
@@ -185,8 +188,24 @@ export interface PoolView {
   readonly discovery?: DiscoveryView;
   /** Of the pool as a whole; absent: it has none. */
   readonly breaker?: BreakerView | undefined;
+  /** Absent: it takes whatever comes. */
+  readonly saturation?: SaturationView | undefined;
   readonly furtherTries?: FurtherTriesView | undefined;
   readonly endpoints: readonly EndpointView[];
+}
+
+/** How full a pool is, over all threads; sums are since its start. */
+export interface SaturationView {
+  readonly inFlight: number;
+  /** Of the pool as a whole, now; undefined: its endpoints alone have limits. */
+  readonly limit: number | undefined;
+  /** Of a limit that adapts: what an answer takes when nothing is in a hurry; 0: not known yet. */
+  readonly unhurriedMs?: number;
+  readonly waiting: number;
+  /** That waited and were served. */
+  readonly waited: number;
+  readonly waitedMs: number;
+  readonly refused: Readonly<Record<Refusal, number>>;
 }
 
 export interface RouteView {

@@ -49,6 +49,7 @@ export class AccessLog {
       hedged: exchange.hedges === 0 ? undefined : exchange.hedges,
       deadlineMs: deadlineOf(exchange),
       durationMs: rounded(durationMs),
+      queuedMs: upstream?.queuedMs === undefined ? undefined : rounded(upstream.queuedMs),
       cache: exchange.cache === '' ? undefined : exchange.cache,
       upstreamMs: exchange.upstreamMs === 0 ? undefined : rounded(exchange.upstreamMs),
       bytesIn: exchange.bytesIn,

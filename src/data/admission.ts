@@ -11,7 +11,7 @@ import { GatewayError, type ErrorType } from '../errors.ts';
 import type { ConnectionTable } from '../memory/connection-table.ts';
 import { ERROR_TYPES } from '../memory/metric-table.ts';
 import { ClientConnection, plainAddress } from './client-connection.ts';
-import { networkOf } from './client-network.ts';
+import { networkOf } from '../client-network.ts';
 import { connectionAge } from './connection-lifetime.ts';
 import type { DataContext } from './context.ts';
 import { descriptorOf, HIGHEST_DESCRIPTOR } from './descriptors.ts';

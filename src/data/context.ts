@@ -18,6 +18,8 @@ import type { OpenTunnels } from './tunnel.ts';
 export interface DataContext extends UpstreamContext {
   readonly threads: number;
   readonly random: Random;
+  /** Runs it when what is under way is done, before anything else comes in. */
+  readonly soon: (run: () => void) => void;
   readonly log: Logger;
   /** Installed plugins, in the order of the path. */
   readonly plugins: readonly AnyPlugin[];

@@ -15,6 +15,7 @@ import { ConnectionTable } from '../memory/connection-table.ts';
 import { CounterTable } from '../memory/counter-table.ts';
 import { EndpointTable } from '../memory/endpoint-table.ts';
 import { ERROR_TYPES, MetricTable } from '../memory/metric-table.ts';
+import { PRIORITIES } from '../priority.ts';
 import { SessionTable } from '../memory/session-table.ts';
 import { TimerWheel } from '../timer-wheel.ts';
 import { scanBalancers } from '../upstream/balance.ts';
@@ -119,6 +120,7 @@ class DataPlane implements ListenerHost {
       metrics,
       latency: new LatencyAverages(table, clock),
       random,
+      soon: process.nextTick,
       log,
       plugins,
       balancers,
@@ -139,7 +141,8 @@ class DataPlane implements ListenerHost {
     };
     this.#store = new EndpointStore({ threads, clock, wheel, metrics });
     this.noRoute = noRouteRule();
-    this.overload = new Overload(clock, metrics, () => Atomics.add(this.#heartbeats, thread, 1));
+    const onLook = () => Atomics.add(this.#heartbeats, thread, 1);
+    this.overload = new Overload({ clock, random, metrics, log, onLook });
     line.onMessage((message) => void this.#receive(message));
   }
 
@@ -299,6 +302,7 @@ function noRouteRule(): Rule {
     idleMs: 60_000,
     streamIdleMs: 60_000,
     websocket: false,
+    priority: PRIORITIES.indexOf('normal'),
     sample: 0,
     hooks: [],
     endings: [],

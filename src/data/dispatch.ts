@@ -41,6 +41,8 @@ export interface UpstreamRequest {
   endpoint: Endpoint | undefined;
   /** Endpoints that this exchange has tried, the latest last; undefined before the second try. */
   tried: Endpoint[] | undefined;
+  /** How long it has waited for a place in its pool, over all tries. */
+  queuedMs?: number;
   /** Its session, where its pool is sticky; the pool's own. */
   bond?: Bond | undefined;
   /**

@@ -20,6 +20,7 @@ import { Pool, type Endpoint } from '../upstream/pool.ts';
 import type { Seat } from '../upstream/tiers.ts';
 import { compileSticky } from '../upstream/sticky/compile.ts';
 import { RetryBudget } from '../upstream/retry-budget.ts';
+import { Gate } from '../upstream/saturation/gate.ts';
 import type { DataContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
 import type { Inspector } from './inspected/inspector.ts';
@@ -177,9 +178,10 @@ export function buildPools(
       const sticky = compileSticky(config, endpoints, plan.config.gateway, context);
       const adaptive = adaptiveOf(config.balance);
       const loads = adaptive && new LoadReader(adaptive, table.loads, clock);
+      const gate = gateOf(config, plan, context);
       const { zone } = plan.config.gateway;
       const shared = { table, clock, random, budget, p95, zone };
-      const own = { config, endpoints, breaker, sticky, loads };
+      const own = { config, endpoints, breaker, gate, sticky, loads };
       return [config.name, new Pool({ ...shared, ...own, createBalancer: createTier })];
     }),
   );
@@ -193,6 +195,18 @@ function breakerOf(
 ): Breaker | undefined {
   if (config === undefined || !hasBreaker(config, whose)) return undefined;
   return new Breaker({ config, row, thread, table, clock, random, onMoved });
+}
+
+function gateOf(
+  pool: PoolConfig,
+  { endpointRows }: GenerationPlan,
+  { thread, threads, table, clock, wheel, soon }: DataContext,
+): Gate | undefined {
+  const { name, maxInFlight: config } = pool;
+  if (config === undefined) return undefined;
+  const row = endpointRows.get(poolKey(pool))!;
+  const { endpoints } = pool;
+  return new Gate({ name, endpoints, config, row, thread, threads, table, clock, wheel, soon });
 }
 
 /**

@@ -76,7 +76,7 @@ export class Intake {
 
   /** @param upgrade where the client asks for another protocol. */
   take(message: ClientMessage, client: ClientConnection, startedAt: number, upgrade?: Upgrade): void {
-    const { context, overload } = this.#host;
+    const { context } = this.#host;
     const { req, res, transport } = message;
     const current = this.#latest();
     client.judge(this.#trusted);
@@ -94,7 +94,6 @@ export class Intake {
         upgrade.exchange = exchange;
       }
       this.#begin(exchange, res);
-      if (overload.active) throw overload.refusal();
       if (!context.challenges.answers(exchange)) this.#route(exchange, target, current);
     } catch (error) {
       const refusal = error instanceof GatewayError ? error : this.#bug(error);
@@ -171,6 +170,7 @@ export class Intake {
     }
     exchange.matched(match);
     this.#host.context.decisions.begin(exchange);
+    this.#host.overload.admit(match.rule.priority);
     if (target.encodedSlash && !match.rule.allowsEncodedSlashes) throw encodedSlashError();
     const tooLarge = exchange.head.contentLength !== undefined && exchange.head.contentLength > match.rule.maxBodyBytes;
     if (tooLarge) throw bodyTooLarge({ bytes: match.rule.maxBodyBytes, name: 'limits.body' });

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Config, RouteConfig, WebsocketConfig } from '../config/schema.ts';
 import type { AnyPlugin, Concern, PluginContext } from '../extension.ts';
+import { PRIORITIES } from '../priority.ts';
 import type { Pool } from '../upstream/pool.ts';
 import type { ConsumerDirectory } from './consumers.ts';
 import type { DataContext } from './context.ts';
@@ -34,6 +35,8 @@ export interface Rule {
   readonly idleMs: number;
   readonly streamIdleMs: number;
   readonly websocket: WebsocketConfig;
+  /** Of PRIORITIES. */
+  readonly priority: number;
   /** Share of its requests whose decisions are logged. */
   readonly sample: number;
   /** Concerns that decide about a request, in the order of the path. */
@@ -75,6 +78,7 @@ export async function compileRule(route: RouteConfig, row: number, parts: RulePa
     idleMs: route.timeout.idle,
     streamIdleMs: route.timeout.streamIdle,
     websocket: route.websocket,
+    priority: PRIORITIES.indexOf(route.priority ?? 'normal'),
     sample: route.explain?.sample ?? config.gateway.explain.sample,
     hooks: concerns.filter((concern) => concern.onRequest !== undefined),
     endings: concerns.filter((concern) => concern.onEnd !== undefined),

@@ -2,11 +2,12 @@
  * One row per endpoint in memory that every thread sees: whether it may be used and why not, how many requests it has,
  * how fast it answers. The control plane alone writes `status`; data threads count. Rows are given out by the control
  * plane by identity, so that an endpoint keeps its row, and with it its state, through reloads. A pool has a row too,
- * for its own breaker and its budget of further tries.
+ * for its own breaker, its limit and its budget of further tries.
  */
 import { BreakerTable } from './breaker-table.ts';
 import { BudgetTable } from './budget-table.ts';
 import { LoadTable } from './load-table.ts';
+import { PlaceTable } from './place-table.ts';
 import { SampleTable } from './sample-table.ts';
 
 /** Why an endpoint takes no traffic: bits of its status. Zero is available. */
@@ -56,6 +57,7 @@ export class EndpointTable {
   readonly buffers: EndpointTableBuffers;
   readonly breakers: BreakerTable;
   readonly samples: SampleTable;
+  readonly places: PlaceTable;
   readonly loads: LoadTable;
   readonly budgets: BudgetTable;
   /** [0] the epoch: moves whenever any status moves. */
@@ -69,7 +71,7 @@ export class EndpointTable {
   /** Pages that no row touches cost no memory, so the capacity can be generous. */
   static allocate(threads: number, capacity = 65_536): EndpointTable {
     const own = HEADER_BYTES + ownBytes(capacity, threads);
-    const parts = [LoadTable, BreakerTable, BudgetTable, SampleTable].map((part) =>
+    const parts = [LoadTable, BreakerTable, BudgetTable, SampleTable, PlaceTable].map((part) =>
       eights(part.bytes(capacity, threads)),
     );
     const bytes = parts.reduce((sum, part) => sum + part, own);
@@ -94,6 +96,8 @@ export class EndpointTable {
     this.budgets = new BudgetTable(shared, budgetsAt, capacity, threads);
     const samplesAt = budgetsAt + eights(BudgetTable.bytes(capacity, threads));
     this.samples = new SampleTable(shared, samplesAt, capacity, threads);
+    const placesAt = samplesAt + eights(SampleTable.bytes(capacity, threads));
+    this.places = new PlaceTable(shared, placesAt, capacity, threads);
   }
 
   /** Moves whenever any status, breaker or share does: a pool compares it before each pick and sorts anew only when it moved. */
@@ -136,6 +140,7 @@ export class EndpointTable {
     this.#byThread.fill(0, row * this.#threads, (row + 1) * this.#threads);
     this.breakers.reset(row);
     this.samples.reset(row);
+    this.places.reset(row);
     this.loads.reset(row);
     this.budgets.reset(row);
     Atomics.add(this.#header, 0, 1);
@@ -146,6 +151,19 @@ export class EndpointTable {
   begin(row: number, thread: number): void {
     Atomics.add(this.#ints, row * INT_COLUMNS + IN_FLIGHT, 1);
     this.#byThread[row * this.#threads + thread]! += 1;
+  }
+
+  /** The same, when fewer than `most` are. @returns whether it did. */
+  tryBegin(row: number, thread: number, most: number): boolean {
+    const cell = row * INT_COLUMNS + IN_FLIGHT;
+    for (;;) {
+      // Not added first and taken back: another thread would see no place where there is one.
+      const now = Atomics.load(this.#ints, cell);
+      if (now >= most) return false;
+      if (Atomics.compareExchange(this.#ints, cell, now, now + 1) !== now) continue;
+      this.#byThread[row * this.#threads + thread]! += 1;
+      return true;
+    }
   }
 
   end(row: number, thread: number): void {
@@ -166,6 +184,7 @@ export class EndpointTable {
   /** Takes back what a thread that died had in flight. */
   forgetThread(thread: number): void {
     this.breakers.forgetThread(thread);
+    this.places.forgetThread(thread);
     this.budgets.forgetThread(thread);
     for (let row = 0; row < this.capacity; row++) {
       const cell = row * this.#threads + thread;

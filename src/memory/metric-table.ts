@@ -57,10 +57,14 @@ const THREAD = {
   limitFailedOver: 16,
   upgradesNow: 17,
   upgradesOpened: 18,
+  shedding: 19,
+  shedHigh: 20,
+  shedNormal: 21,
+  shedLow: 22,
 } as const;
-const THREAD_CELLS = 24;
+const THREAD_CELLS = 32;
 /** What has happened has happened, whatever became of the thread; all else is as it is now. */
-const THREAD_COUNTERS = /Opened$|^store(Answered|Failed)$|^limit/;
+const THREAD_COUNTERS = /Opened$|^store(Answered|Failed)$|^limit|^shed(High|Normal|Low)$/;
 
 /** Cells of a route; the codes last. */
 const BUCKETS = 0;
@@ -305,6 +309,16 @@ export class MetricWriter {
   heap(usedBytes: number, limitBytes: number): void {
     this.#cells[THREAD.heapUsedBytes] = usedBytes;
     this.#cells[THREAD.heapLimitBytes] = limitBytes;
+  }
+
+  /** 0: none is refused; see data/shedding.ts. */
+  shedding(share: number): void {
+    this.#cells[THREAD.shedding] = share;
+  }
+
+  /** A request that the gateway was too busy for. @param priority of PRIORITIES. */
+  shed(priority: number): void {
+    this.#cells[THREAD.shedHigh + priority]! += 1;
   }
 
   storeUp(isUp: boolean): void {

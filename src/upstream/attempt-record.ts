@@ -105,7 +105,13 @@ export function standingOf(
     const word = breaker === undefined ? BREAKER.closed : stateOf(table.breakers.word(row));
     const isCandidate = candidates.has(endpoint);
     const isTried = tried?.includes(endpoint) === true;
-    const known = { status: table.status(row), breaker: word, isFull: isFull(endpoint, table), isCandidate, isTried };
+    const known = {
+      status: table.status(row),
+      breaker: word,
+      isFull: isFull(endpoint, table) || pool.gate?.isFull(endpoint) === true,
+      isCandidate,
+      isTried,
+    };
     const { weight, writtenWeight, backup } = endpoint;
     const against = reasonsAgainst({ ...known, weight, writtenWeight, backup });
     if (endpoint === chosen || (isCandidate && !isBarred(against))) {

@@ -18,6 +18,7 @@ import type { Call, Carrier, Switched } from './call.ts';
 import { tellTimeLeft } from './time-left.ts';
 import type { LatencyRecorder } from './endpoint.ts';
 import type { Endpoint } from './pool.ts';
+import { FULL } from './saturation/gate.ts';
 import { askFirst } from './sticky/ask-first.ts';
 
 /** What every try of a thread shares. */
@@ -37,40 +38,54 @@ export interface UpstreamContext {
 }
 
 export function attemptDispatch(context: UpstreamContext): Dispatch {
+  const start = (request: UpstreamRequest, handler: ResponseHandler) => startAttempt(context, request, handler);
   const dispatch: Dispatch = (request, handler) => {
     const { pool } = request;
     if (pool.sticky?.asks(request) === true) return askFirst(pool.sticky, request, handler, dispatch);
     request.endpoint = undefined;
-    if (request.tellsDeadline !== undefined || request.exchange.grpc !== undefined) {
-      const tooLate = tellTimeLeft(request, context.clock);
-      if (tooLate !== undefined) return handler.onError(tooLate);
-    }
-    const poolTicket = ticketOf(pool.breaker);
-    if (poolTicket === REFUSED) return refuse(request, handler, pool.broken);
-    let stuckTo = pool.sticky?.pick(request);
-    for (;;) {
-      const endpoint = stuckTo ?? pool.pick(request.exchange, request.tried);
-      stuckTo = undefined;
-      if (endpoint === undefined) {
-        pool.breaker?.record(poolTicket, 'cancelled', 0);
-        return refuse(request, handler, pool.unavailable);
-      }
-      const ticket = ticketOf(endpoint.breaker);
-      if (ticket !== REFUSED) {
-        request.endpoint = endpoint;
-        return new Attempt(context, request, handler, endpoint, ticket, poolTicket).start();
-      }
-      // Another thread has moved the breaker, or had its last place, since this one looked.
-      pool.lookAgain();
-    }
+    if (pool.gate === undefined) start(request, handler);
+    else pool.gate.enter(request, handler, start);
   };
   return dispatch;
 }
 
-function refuse(request: UpstreamRequest, handler: ResponseHandler, error: GatewayError): void {
+/** @returns false: all endpoints have as much as they take, and nothing has happened. */
+function startAttempt(context: UpstreamContext, request: UpstreamRequest, handler: ResponseHandler): boolean {
+  const { pool } = request;
+  const { gate } = pool;
+  if (request.tellsDeadline !== undefined || request.exchange.grpc !== undefined) {
+    const tooLate = tellTimeLeft(request, context.clock);
+    if (tooLate !== undefined) return refuse(request, handler, tooLate);
+  }
+  const poolTicket = ticketOf(pool.breaker);
+  if (poolTicket === REFUSED) return refuse(request, handler, pool.broken);
+  let stuckTo = pool.sticky?.pick(request);
+  for (;;) {
+    const picked = stuckTo ?? pool.pick(request.exchange, request.tried);
+    const endpoint = gate === undefined ? picked : gate.takeAt(picked, request);
+    stuckTo = undefined;
+    if (endpoint === undefined || endpoint === FULL) {
+      pool.breaker?.record(poolTicket, 'cancelled', 0);
+      return endpoint === undefined && refuse(request, handler, pool.unavailable);
+    }
+    const ticket = ticketOf(endpoint.breaker);
+    if (ticket !== REFUSED) {
+      request.endpoint = endpoint;
+      new Attempt(context, request, handler, endpoint, ticket, poolTicket).start();
+      return true;
+    }
+    gate?.giveBack(endpoint);
+    // Another thread has moved the breaker, or had its last place, since this one looked.
+    pool.lookAgain();
+  }
+}
+
+function refuse(request: UpstreamRequest, handler: ResponseHandler, error: GatewayError): true {
   const record = request.exchange.record?.picked(request, undefined);
   if (record !== undefined) record.fault = error.type;
+  request.pool.gate?.leave();
   handler.onError(error);
+  return true;
 }
 
 /** Where there is no breaker, any number is a ticket. */
@@ -120,7 +135,8 @@ class Attempt extends Deadline implements Call, Control {
     const { clock, table, thread } = this.#context;
     this.#startedAt = clock.now();
     this.#noted = this.request.exchange.record?.picked(this.request, this.#endpoint);
-    table.begin(this.#endpoint.row, thread);
+    // A gate has taken its place already.
+    if (this.request.pool.gate === undefined) table.begin(this.#endpoint.row, thread);
     if (!this.#isStreamed) this.#setDeadline();
     this.#handler.onStart(this);
     // The handler may have given up at once: its client is gone.
@@ -245,6 +261,7 @@ class Attempt extends Deadline implements Call, Control {
     wheel.clear(this);
     table.end(this.#endpoint.row, thread);
     if (!this.#judged) this.#judge(error);
+    this.request.pool.gate?.leave();
   }
 
   #judge(error: GatewayError | undefined): void {
@@ -273,6 +290,7 @@ class Attempt extends Deadline implements Call, Control {
     if (!this.#recorded) this.#record(verdict, durationMs);
     if (verdict === VERDICT.ignored) return;
     latency.record(row, durationMs, verdict === VERDICT.failed);
+    if (verdict === VERDICT.ok || error?.type === 'http_response_timeout') pool.gate?.record(durationMs);
     if (verdict === VERDICT.failed) this.#blame(error);
     else this.#clear();
   }

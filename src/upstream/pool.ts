@@ -16,6 +16,7 @@ import type { Stickiness } from './sticky/stickiness.ts';
 import { heedAgents, isFull } from './load/agent-limits.ts';
 import type { LoadReader } from './load/reader.ts';
 import type { RetryBudget } from './retry-budget.ts';
+import type { Gate } from './saturation/gate.ts';
 import { stepMs, warmthAt } from './slow-start.ts';
 import { Tiers, type Seat } from './tiers.ts';
 import { isCompared, verdictsOf } from './verdicts.ts';
@@ -26,6 +27,8 @@ export interface Endpoint extends Candidate, Member {
   readonly writtenWeight: number;
   readonly connections: EndpointConnections;
   readonly breaker: Breaker | undefined;
+  /** Its own limit; undefined: that of the pool. */
+  readonly maxInFlight?: number;
 }
 
 export interface PoolParts {
@@ -42,6 +45,7 @@ export interface PoolParts {
   readonly random: Random;
   /** Of the pool as a whole. */
   readonly breaker?: Breaker | undefined;
+  readonly gate?: Gate | undefined;
   readonly sticky?: Stickiness | undefined;
   /** Where endpoints are weighed by what they report. */
   readonly loads?: LoadReader | undefined;
@@ -57,6 +61,8 @@ export class Pool {
   /** Of the time to the head, where a route hedges. */
   readonly p95: LatencyQuantile;
   readonly breaker: Breaker | undefined;
+  /** Undefined: it takes whatever comes. */
+  readonly gate: Gate | undefined;
   /** Asked before `pick`, where sessions keep clients at endpoints. */
   readonly sticky: Stickiness | undefined;
   readonly loads: LoadReader | undefined;
@@ -82,7 +88,7 @@ export class Pool {
 
   constructor(parts: PoolParts) {
     const { config, endpoints, createBalancer, table, zone, clock, budget, p95, random } = parts;
-    const { breaker, sticky, loads } = parts;
+    const { breaker, gate, sticky, loads } = parts;
     this.name = config.name;
     this.endpoints = endpoints;
     this.passive = config.health.passive;
@@ -91,6 +97,7 @@ export class Pool {
     this.budget = budget;
     this.p95 = p95;
     this.breaker = breaker;
+    this.gate = gate;
     this.sticky = sticky;
     this.loads = loads;
     this.#hasAgents = config.health.agent !== undefined;

@@ -15,6 +15,10 @@ const measured = inFile('bench/faults/faults.ts');
 const balancers = inFile('test/support/balancer-contract.ts');
 const leastConnections = inFile('src/upstream/balancers/least-connections.test.ts');
 const hash = inFile('src/upstream/balancers/hash.test.ts');
+const saturated = inFile('test/scenarios/a-pool-is-saturated.test.ts');
+const overSaturated = inFile('test/simulation/saturation.test.ts');
+const overloaded = inFile('test/scenarios/an-overloaded-gateway.test.ts');
+const shedding = inFile('src/data/shedding.test.ts');
 
 export const CHAOS: readonly Row[] = [
   held(
@@ -57,7 +61,18 @@ export const CHAOS: readonly Row[] = [
     'half an hour of C5 to C9 at half load (measured)',
     soak('GETs answered right', 'memory, last quarter beside second', 'descriptors at rest, beside before'),
   ),
-  held('C21', 'no processor left (measured)', measured('Two busy processes')),
+  held(
+    'C21',
+    'no processor left (measured), and more asked than can be done',
+    measured('Two busy processes'),
+    overloaded('refuses the lowest priority first and the highest last'),
+    shedding('refuses nobody for one long stall', 'goes on for as long as it is not clearly over'),
+    overSaturated('does 90 percent of what it can with a limit %s', 'are served alike, whatever each of them asks for'),
+    saturated(
+      'always has work, and all that it does is still waited for',
+      'has a place for another as soon as one who waits',
+    ),
+  ),
   held(
     'F111',
     'an instance that is ten times slower',

@@ -208,6 +208,7 @@ export class VirtualGateway {
       metrics: metrics.writer(thread),
       latency: new LatencyAverages(table, clock),
       random,
+      soon: (run) => void clock.after(0, run),
       log: SILENT as unknown as Logger,
       plugins,
       balancers,

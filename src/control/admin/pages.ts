@@ -9,6 +9,7 @@ import type {
   FurtherTriesView,
   LoadView,
   PoolView,
+  SaturationView,
 } from '../view.ts';
 
 export function statusPage(view: AdminView): object {
@@ -41,7 +42,7 @@ export function poolsPage(view: AdminView): object {
 }
 
 function poolOf({ name, balance, sticky, panic, panics, available, endpoints, ...rest }: PoolView): object {
-  const { tiers, discovery, breaker, furtherTries } = rest;
+  const { tiers, discovery, breaker, saturation, furtherTries } = rest;
   return {
     name,
     balance,
@@ -53,8 +54,18 @@ function poolOf({ name, balance, sticky, panic, panics, available, endpoints, ..
     panics,
     ...(discovery && { discovery: discoveryOf(discovery) }),
     ...(breaker && { breaker: breakerOf(breaker) }),
+    ...(saturation && { saturation: saturationOf(saturation) }),
     ...(furtherTries && { furtherTries: furtherTriesOf(furtherTries) }),
     endpoints: endpoints.map(endpointOf),
+  };
+}
+
+function saturationOf({ waitedMs, unhurriedMs, ...sums }: SaturationView): object {
+  const rounded = (ms: number) => Math.round(ms * 100) / 100;
+  return {
+    ...sums,
+    waitedMs: rounded(waitedMs),
+    ...(unhurriedMs !== undefined && { unhurriedMs: rounded(unhurriedMs) }),
   };
 }
 
@@ -67,7 +78,7 @@ function furtherTriesOf({ p95Ms, ...spent }: FurtherTriesView): object {
 }
 
 function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }: EndpointView): object {
-  const { weight, priority, backup, zone, slowStart, keepsSessions } = rest;
+  const { maxInFlight, weight, priority, backup, zone, slowStart, keepsSessions } = rest;
   const { discoveredBy, failures, ejections, ejectionsBy, breaker, load, agent, history } = rest;
   const against = againstNow({ status, breaker });
   return {
@@ -76,6 +87,7 @@ function endpointOf({ url, status, reason, since, inFlight, averageMs, ...rest }
     reason,
     since: time(since),
     inFlight,
+    maxInFlight,
     averageMs: Math.round(averageMs * 100) / 100,
     weight,
     priority,

@@ -2,7 +2,7 @@
 import type { Clock } from '../../clock.ts';
 import type { MessageRateConfig } from '../../config/schema.ts';
 import type { Limiter, Limits } from '../../limits/limiter.ts';
-import { networkOf } from '../client-network.ts';
+import { networkOf } from '../../client-network.ts';
 import type { Exchange } from '../exchange.ts';
 
 /** Charges one message. `refuse` may be called later, where a store has to be asked: the message has passed then. */
