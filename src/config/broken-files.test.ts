@@ -124,7 +124,7 @@ const BROKEN: readonly Broken[] = [
   {
     what: 'a key in another style',
     text: pool('▸load_balance: random'),
-    says: "unknown key 'load_balance' — known here: endpoints, discover, balance, overprovisioning, zones, slowStart, fallback, health, breaker, sticky, http2, connections, limits, tls",
+    says: "unknown key 'load_balance' — known here: endpoints, discover, balance, overprovisioning, zones, slowStart, fallback, health, breaker, maxInFlight, sticky, http2, connections, limits, tls",
   },
   {
     what: 'an unknown key at the top',
@@ -522,7 +522,7 @@ const BROKEN: readonly Broken[] = [
     what: 'defaults with a pool',
     file: 'gateway.yaml',
     text: 'defaults: { ▸pool: a }\n',
-    says: "unknown key 'pool' — known here: timeout, limits, websocket, explain, auth, authorize, cache, clientCache, compress, cors, csrf, deadline, fallback, headers, hedge, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
+    says: "unknown key 'pool' — known here: timeout, limits, websocket, priority, explain, auth, authorize, cache, clientCache, compress, cors, csrf, deadline, fallback, headers, hedge, ipFilter, rateLimit, redirect, retry, rewrite, securityHeaders, split, validate",
   },
 ];
 
