@@ -112,7 +112,7 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined, gatew
     if (tier === undefined && trouble !== '') return verdict(false, trouble);
     if (state?.agent?.share === 0) return verdict(false, `${reasonText('weight 0 by its agent')}: ${state.agent.said}`);
     if (weight === 0) return verdict(false, reasonText('weight 0'));
-    if (tier === undefined) return verdict(false, passedOver(endpoint, panic));
+    if (tier === undefined) return verdict(false, passedOver(endpoint, panic, tiers));
     if (isFull(state)) return verdict(false, `at its limit: ${state!.inFlight} of ${state!.maxInFlight} in flight`);
     return verdict(
       true,
@@ -124,11 +124,11 @@ export function candidatesOf(pool: PoolConfig, live: LivePool | undefined, gatew
   });
 }
 
-function passedOver({ backup, priority, zone }: EndpointConfig, panic: boolean): string {
+function passedOver(endpoint: EndpointConfig, panic: boolean, tiers: readonly Tier<EndpointConfig>[]): string {
   if (panic) return 'panic: the others are used whatever their state';
-  if (backup) return reasonText('backup');
-  const place = zone === undefined ? '' : ` in zone ${zone}`;
-  return `priority ${priority}${place}: those before it take all`;
+  if (endpoint.backup) return reasonText('backup');
+  const levelServes = tiers.some(({ priority }) => priority === endpoint.priority);
+  return reasonText(levelServes ? 'other zone' : 'lower priority');
 }
 
 /** What its tier has of the load; nothing where there is but one. */

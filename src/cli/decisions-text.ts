@@ -45,11 +45,12 @@ export function renderDecision(decision: DecisionView): string {
 
 const answered = (status: number) => (status === 0 ? red('got no answer') : `was answered ${coloured(status)}`);
 
-function whither({ route, pool, poolBy, reason, error, cache, clientLeft }: DecisionView): string[] {
+function whither({ route, pool, poolBy, fallback, reason, error, cache, clientLeft }: DecisionView): string[] {
   const where =
     pool === undefined || poolBy === undefined ? 'no pool was asked' : `pool ${bold(pool)}, ${POOL_BY[poolBy]}`;
   return [
     `route ${bold(route)}: ${where}${cache === undefined ? '' : `; cache ${cache}`}`,
+    ...(fallback === undefined ? [] : [yellow(`in place of pool ${fallback.from}: ${fallback.because}`)]),
     ...(error === undefined ? [] : [`${red(error)}: ${reason ?? ''}`]),
     ...(clientLeft === true ? [yellow('its client left before the end')] : []),
   ];

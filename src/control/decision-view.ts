@@ -23,6 +23,7 @@ export interface DecisionView {
   readonly route: string;
   readonly pool?: string | undefined;
   readonly poolBy?: PoolCause | undefined;
+  readonly fallback?: DecisionMessage['fallback'];
   /** 0: there was no answer. */
   readonly status: number;
   /** Where the gateway itself had to answer. */
@@ -91,7 +92,7 @@ export interface DecisionWords {
 const SLACK_MS = 50;
 
 export function viewDecision(message: DecisionMessage, thread: number, words: DecisionWords): DecisionView {
-  const { causes, requestId, at, method, host, path, route, pool, poolBy, status, error, reason } = message;
+  const { causes, requestId, at, method, host, path, route, pool, poolBy, fallback, status, error, reason } = message;
   const { attempts, moreAttempts, standing } = message;
   return {
     requestId,
@@ -104,6 +105,7 @@ export function viewDecision(message: DecisionMessage, thread: number, words: De
     route,
     pool,
     poolBy,
+    fallback,
     status,
     error,
     reason,

@@ -5,6 +5,7 @@
 import type { UpstreamRequest } from '../data/dispatch.ts';
 import { BREAKER, stateOf } from '../memory/breaker-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
+import { levelOf } from './candidates.ts';
 import { isFull } from './load/agent-limits.ts';
 import type { Endpoint, Pool } from './pool.ts';
 import { isBarred, reasonsAgainst } from './reasons.ts';
@@ -95,6 +96,7 @@ export function standingOf(
   tried: readonly Endpoint[] | undefined,
 ): PoolStanding {
   const candidates = new Set(pool.candidates);
+  const levels = new Set(pool.candidates.map(levelOf));
   const considered: ConsideredEndpoint[] = [];
   const passedOver: PassedOverEndpoint[] = [];
   let moreConsidered = 0;
@@ -105,15 +107,14 @@ export function standingOf(
     const word = breaker === undefined ? BREAKER.closed : stateOf(table.breakers.word(row));
     const isCandidate = candidates.has(endpoint);
     const isTried = tried?.includes(endpoint) === true;
-    const known = {
-      status: table.status(row),
-      breaker: word,
-      isFull: isFull(endpoint, table) || pool.gate?.isFull(endpoint) === true,
-      isCandidate,
-      isTried,
-    };
+    const full = isFull(endpoint, table) || pool.gate?.isFull(endpoint) === true;
     const { weight, writtenWeight, backup } = endpoint;
-    const against = reasonsAgainst({ ...known, weight, writtenWeight, backup });
+    const against = reasonsAgainst({
+      ...{ status: table.status(row), breaker: word, isFull: full },
+      ...{ weight, writtenWeight, backup, isCandidate, isTried },
+      levelServes: levels.has(levelOf(endpoint)),
+      isWarming: pool.isWarming && isCandidate && pool.placeOf(endpoint).weight < weight,
+    });
     if (endpoint === chosen || (isCandidate && !isBarred(against))) {
       if (considered.length === MOST_LISTED) {
         moreConsidered += 1;

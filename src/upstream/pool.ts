@@ -171,6 +171,11 @@ export class Pool {
     return this.#tiers.placeOf(endpoint);
   }
 
+  /** Some of its endpoints start slowly. */
+  get isWarming(): boolean {
+    return this.#isWarming;
+  }
+
   /**
    * Whether an endpoint that is not in `tried` could be picked now.
    * @param among `candidates`: what is asked for comes on top, and is no reason to ask those that have no share of the load.

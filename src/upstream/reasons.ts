@@ -9,11 +9,12 @@
 import { BREAKER, type BreakerState } from '../memory/breaker-table.ts';
 import { ENDPOINT } from '../memory/endpoint-table.ts';
 
-/** The statuses of the endpoint table have the lowest eight. */
-const STATUS_BITS = 0xff;
+/** All but what only says how one of them is meant. */
+const { keepsSessions: _, ...STATUS_REASONS } = ENDPOINT;
 
+/** Statuses have the lowest eight bits. */
 export const AGAINST = {
-  ...ENDPOINT,
+  ...STATUS_REASONS,
   breakerOpen: 1 << 8,
   breakerHalfOpen: 1 << 9,
   backup: 1 << 10,
@@ -21,13 +22,15 @@ export const AGAINST = {
   triedAlready: 1 << 12,
   atLimit: 1 << 13,
   agentsWeightZero: 1 << 14,
-  noShare: 1 << 15,
+  otherZone: 1 << 15,
+  lowerPriority: 1 << 16,
+  slowStart: 1 << 17,
 } as const;
 
-/** All but what only says how one of them is meant. */
-export type EndpointStatus = Exclude<keyof typeof ENDPOINT, 'keepsSessions'>;
+export type EndpointStatus = keyof typeof STATUS_REASONS;
 
-const STATUSES = Object.entries(ENDPOINT).filter(([name]) => name !== 'keepsSessions') as [EndpointStatus, number][];
+const STATUSES = Object.entries(STATUS_REASONS) as [EndpointStatus, number][];
+const STATUS_BITS = STATUSES.reduce((bits, [, bit]) => bits | bit, 0);
 
 /** As in `/pools`. */
 export const BREAKER_NAMES: Readonly<Record<BreakerState, 'closed' | 'open' | 'half-open'>> = {
@@ -51,7 +54,9 @@ const WORDS: readonly (readonly [bit: number, word: string])[] = [
   [AGAINST.agentsWeightZero, 'weight 0 by its agent'],
   [AGAINST.weightZero, 'weight 0'],
   [AGAINST.backup, 'backup'],
-  [AGAINST.noShare, 'no share'],
+  [AGAINST.otherZone, 'other zone'],
+  [AGAINST.lowerPriority, 'lower priority'],
+  [AGAINST.slowStart, 'slow start'],
 ];
 
 /** What a person reads, where the word alone says too little and nothing else is known beside it. */
@@ -60,7 +65,9 @@ const TEXTS: Readonly<Record<string, string>> = {
   'at limit': 'at limit: it has as many requests as it may',
   'weight 0': 'weight 0 takes no traffic',
   backup: 'backup: others are available',
-  'no share': 'no share: a priority before it, or the own zone, takes all',
+  'other zone': 'other zone: the own zone takes all',
+  'lower priority': 'lower priority: those before it take all',
+  'slow start': 'slow start: only a part of its weight counts',
 };
 
 export function breakerWord(state: string): string {
@@ -91,22 +98,30 @@ export interface Standing {
   readonly writtenWeight: number;
   readonly backup: boolean;
   readonly isFull: boolean;
+  /** Another of its priority may be picked. */
+  readonly levelServes: boolean;
+  readonly isWarming: boolean;
   readonly isCandidate: boolean;
   readonly isTried: boolean;
 }
 
 /** @returns bits of AGAINST; 0: nothing speaks against it. */
 export function reasonsAgainst(standing: Standing): number {
-  const { status, breaker, backup, isCandidate } = standing;
+  const { status, breaker, isWarming, isCandidate } = standing;
   const own = ownReasons(standing);
   // In panic its status does not keep it from being picked; what does is all there is to say.
   if (isCandidate && own !== 0) return own;
   const broken =
     breaker === BREAKER.open ? AGAINST.breakerOpen : breaker === BREAKER.halfOpen ? AGAINST.breakerHalfOpen : 0;
   const against = (status & STATUS_BITS) | broken | own;
-  if (isCandidate || against !== 0) return against;
-  // A role rather than a fault: it is passed over for that only while others serve.
-  return backup ? AGAINST.backup : AGAINST.noShare;
+  if (isCandidate) return isWarming ? against | AGAINST.slowStart : against;
+  return against === 0 ? placeAgainst(standing) : against;
+}
+
+/** A place rather than a fault: it is passed over for that only while others serve. */
+function placeAgainst({ backup, levelServes }: Standing): number {
+  if (backup) return AGAINST.backup;
+  return levelServes ? AGAINST.otherZone : AGAINST.lowerPriority;
 }
 
 /** Whether a candidate is passed over for one of them. */

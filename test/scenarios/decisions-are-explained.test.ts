@@ -46,6 +46,8 @@ beforeAll(async () => {
             sticky: { cookie: 'where' },
             health: UNWATCHED,
           },
+          levels: { endpoints: [good.url, { url: dead, priority: 1 }], health: UNWATCHED },
+          empty: { endpoints: [dead], health: UNWATCHED, fallback: { pool: 'good' } },
           many: { endpoints: [good.url, ...many], health: UNWATCHED },
           refusing: { endpoints: [dead], health: UNWATCHED },
           dead: {
@@ -75,6 +77,8 @@ beforeAll(async () => {
             pool: 'late',
             hedge: { after: '20ms' },
           },
+          { name: 'levels', match: { path: '/levels/*' }, pool: 'levels' },
+          { name: 'empty', match: { path: '/empty/*' }, pool: 'empty', retry: false },
           { name: 'many', match: { path: '/many/*' }, pool: 'many' },
           {
             name: 'refusing',
@@ -188,6 +192,21 @@ describe('a request that asks', () => {
       { endpoint: late.url, outcome: 'cancelled', hedgedAfterMs: 20 },
       { endpoint: good.url, outcome: 'status 200', passedOver: [{ endpoint: late.url, reason: 'tried already' }] },
     ]);
+  });
+
+  it('learns that those before took all, and which pool stood in for another', async () => {
+    const levels = await whole((await get('/levels/1', ASK)).headers.get(FIELD)!);
+    expect(levels.attempts[0]!.passedOver).toMatchObject([
+      { endpoint: dead, reason: 'lower priority', why: 'lower priority: those before it take all' },
+    ]);
+    const answer = await get('/empty/1', ASK);
+    expect(answer.headers.get(FIELD)).toContain('pool="good";by=fallback');
+    const { attempts, fallback } = await whole(answer.headers.get(FIELD)!);
+    expect(attempts).toMatchObject([
+      { pool: 'empty', endpoint: dead, outcome: 'connection_refused' },
+      { pool: 'good', endpoint: good.url, outcome: 'status 200' },
+    ]);
+    expect(fallback!.from).toBe('empty');
   });
 
   it('learns that a split chose its pool', async () => {

@@ -101,7 +101,7 @@ describe('priorities', () => {
     const told = candidatesOf(pool, live).map(({ considered, reason }) => [considered, reason]);
     expect(told).toEqual([
       [true, ''],
-      [false, 'priority 1: those before it take all'],
+      [false, 'lower priority: those before it take all'],
       [false, 'backup: others are available'],
     ]);
   });

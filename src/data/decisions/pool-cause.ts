@@ -10,7 +10,8 @@ export function poolOf({ upstream }: Exchange): Pool | undefined {
   return (upstream as Exchange['upstream'] | undefined)?.pool as Pool | undefined;
 }
 
-export function poolCause({ rule }: Exchange, pool: Pool): PoolCause {
+export function poolCause({ rule, upstream }: Exchange, pool: Pool): PoolCause {
+  if (upstream.fallback !== undefined) return 'fallback';
   if (rule.pool === undefined) return 'split';
   return rule.pool === pool ? 'route' : 'fallback';
 }

@@ -33,6 +33,8 @@ export interface DecisionMessage {
   /** Of the latest attempt, or the one that would have had it; undefined: no pool was asked. */
   readonly pool: string | undefined;
   readonly poolBy: PoolCause | undefined;
+  /** The pool that should have served, and why another, or an answer of the gateway's own, stands in for it. */
+  readonly fallback: { readonly from: string; readonly because: string } | undefined;
   readonly status: number;
   /** What the gateway itself had to say, and why. */
   readonly error: string | undefined;
@@ -138,6 +140,7 @@ export class DecisionRecord {
       route: exchange.rule.name,
       pool: pool?.name,
       poolBy: pool && poolCause(exchange, pool),
+      fallback: pool && fallbackOf(exchange),
       status: exchange.status,
       error: error?.type,
       reason: error && bounded(error.message),
@@ -160,6 +163,10 @@ export class DecisionRecord {
     if (isFailure) causes.push('failed');
     return causes;
   }
+}
+
+function fallbackOf({ upstream: { fallback } }: Exchange): DecisionMessage['fallback'] {
+  return fallback && { from: fallback.from, because: bounded(fallback.because) };
 }
 
 const bounded = (text: string) => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1)}…` : text);

@@ -82,8 +82,9 @@ export class DecisionRecorder {
 }
 
 /** The gateway itself had to say so, or it went on failing after retries. */
-function hasFailed({ error, status, retries }: Exchange): boolean {
-  return error === undefined ? retries > 0 && status >= 500 : error.status >= 500;
+function hasFailed({ error, status, retries, upstream }: Exchange): boolean {
+  if (error !== undefined) return error.status >= 500;
+  return status >= 500 && (retries > 0 || (upstream as Exchange['upstream'] | undefined)?.fallback !== undefined);
 }
 
 /** Without anything said, nobody may. With both, both must hold. */
