@@ -3,7 +3,10 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'plugins/**/*.test.ts', 'test/**/*.test.ts'],
+    setupFiles: ['test/support/setup.ts'],
     pool: 'forks',
+    // A file starts no process of its own: what it imports is loaded and warm.
+    isolate: false,
     maxWorkers: 4,
     testTimeout: 20_000,
     hookTimeout: 20_000,

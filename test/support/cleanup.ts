@@ -1,11 +1,7 @@
 /** What a test started is stopped when it ends; what a hook or a file started, when the file ends. Latest first. */
-import { afterAll, onTestFinished } from 'vitest';
+import { onTestFinished } from 'vitest';
 
 const atFileEnd: (() => Promise<void>)[] = [];
-
-afterAll(async () => {
-  for (const stop of atFileEnd.reverse()) await stop();
-});
 
 export function cleanup(stop: () => Promise<void>): void {
   try {
@@ -13,4 +9,9 @@ export function cleanup(stop: () => Promise<void>): void {
   } catch {
     atFileEnd.push(stop); // Vitest's own way to say: not inside a test.
   }
+}
+
+/** For the setup file: test files share this module. */
+export async function endOfFile(): Promise<void> {
+  for (const stop of atFileEnd.splice(0).reverse()) await stop();
 }
