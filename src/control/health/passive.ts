@@ -162,7 +162,7 @@ export class PassiveHealth {
     record: Suspect,
     evidence: Evidence,
   ): void {
-    const obstacle = this.#obstacle(endpoint, passive) ?? this.#shared(endpoint, passive, evidence.cause);
+    const obstacle = this.#obstacle(endpoint, passive) ?? this.#excuse(endpoint, passive, evidence.cause);
     if (obstacle === undefined) {
       this.#eject(endpoint, passive, record, evidence);
       return;
@@ -192,23 +192,28 @@ export class PassiveHealth {
   }
 
   /** Why failing is no reason to eject this one; undefined when it is. */
-  #shared(endpoint: RegisteredEndpoint, passive: PassiveHealthConfig, cause: EjectionCause): string | undefined {
-    // Who lets a pool be emptied wants a verdict on each for itself.
-    if (!isOfFailing(cause) || neededOf(passive) === 0) return undefined;
-    return sharedTrouble(this.#parts.table, endpoint, this.#peers(endpoint));
+  #excuse(endpoint: RegisteredEndpoint, passive: PassiveHealthConfig, cause: EjectionCause): string | undefined {
+    if (!isOfFailing(cause) || mayBeEmptied(passive)) return undefined;
+    return sharedTrouble(this.#failedLately(endpoint), this.#peers(endpoint).map(this.#failedLately));
   }
 
   /** Those that were ejected for failing are back once most of those that still serve fail as well. */
   #pardon(pool: string, passive: PassiveHealthConfig): void {
-    for (const endpoint of this.#parts.registry.pools.get(pool) ?? []) {
-      const record = this.#records.get(endpoint);
-      if (record?.ejectedFor === undefined) continue;
-      const shared = this.#shared(endpoint, passive, record.ejectedFor);
+    if (mayBeEmptied(passive)) return;
+    const members = this.#parts.registry.pools.get(pool) ?? [];
+    const ejected = members.filter((member) => isOfFailing(this.#records.get(member)?.ejectedFor));
+    if (ejected.length === 0) return;
+    const serving = members.filter((member) => this.#canServe(member)).map(this.#failedLately);
+    for (const endpoint of ejected) {
+      const shared = sharedTrouble(this.#failedLately(endpoint), serving);
       if (shared === undefined) continue;
+      const record = this.#recordOf(endpoint);
       record.inARow -= 1;
       this.#return(endpoint, record, `passive: no worse than the others: ${shared}`, false);
     }
   }
+
+  readonly #failedLately = ({ row }: RegisteredEndpoint): number => this.#parts.table.failedLately(row);
 
   /** Those that would have its load. */
   #peers(endpoint: RegisteredEndpoint): RegisteredEndpoint[] {
@@ -313,8 +318,13 @@ function neededOf({ minHealthy, maxEjected }: PassiveHealthConfig): number {
   return minHealthy ?? (maxEjected >= 1 ? 0 : 1);
 }
 
+/** Who lets that happen wants a verdict on each endpoint for itself. */
+function mayBeEmptied(passive: PassiveHealthConfig): boolean {
+  return neededOf(passive) === 0;
+}
+
 /** The other causes compare with the pool by themselves. */
-function isOfFailing(cause: EjectionCause): boolean {
+function isOfFailing(cause: EjectionCause | undefined): boolean {
   return isInARow(cause) || cause === 'failure-percentage';
 }
 
