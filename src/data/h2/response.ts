@@ -9,6 +9,9 @@ import type { ClientResponse, Transport } from '../client-message.ts';
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants;
 
+const RESPONSE = Symbol('aya.response');
+type Answered = ServerHttp2Stream & { [RESPONSE]?: Http2Response | undefined };
+
 export class Http2Response extends EventEmitter implements ClientResponse, Transport {
   statusCode = 200;
   bytesRead = 0;
@@ -31,26 +34,41 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   /** What Fastify sets before the head. */
   #set: Map<string, unknown> | undefined;
 
+  readonly #onClosed: (stream: ServerHttp2Stream, res: Http2Response) => void;
+
   /** @param onClosed before those hear of it who listen. */
   constructor(stream: ServerHttp2Stream, onClosed: (stream: ServerHttp2Stream, res: Http2Response) => void) {
     super();
     this.#stream = stream;
+    this.#onClosed = onClosed;
+    (stream as Answered)[RESPONSE] = this;
     // Its errors are told by its end.
     stream.on('error', ignore);
-    stream.on('close', () => {
-      onClosed(stream, this);
-      if (!this.isReleased) this.emit('close');
-    });
+    stream.on('close', Http2Response.#onClose);
     if (stream.endAfterHeaders) return;
     // Not yet: whoever wants the body lets it flow.
     stream.pause();
-    stream.on('data', (chunk: Buffer) => {
-      this.bytesRead += chunk.length;
-    });
-    // Node ends a body that the client has left inside as if that were all; an error goes before the end.
-    stream.on('aborted', () => {
-      if (!this.isReset) stream.destroy(new Error('the client has left its request'));
-    });
+    stream.on('data', Http2Response.#onData);
+    stream.on('aborted', Http2Response.#onAborted);
+  }
+
+  // One listener for all streams: `this` is the stream.
+
+  static #onClose(this: Answered): void {
+    const res = this[RESPONSE]!;
+    // A dead stream may still be reached from the old generation, and must not take the exchange with it there.
+    this[RESPONSE] = undefined;
+    res.#onClosed(this, res);
+    if (!res.isReleased) res.emit('close');
+  }
+
+  static #onData(this: Answered, chunk: Buffer): void {
+    this[RESPONSE]!.bytesRead += chunk.length;
+  }
+
+  /** Node ends a body that the client has left inside as if that were all; an error goes before the end. */
+  static #onAborted(this: Answered): void {
+    if (this[RESPONSE]?.isReset === false) this.destroy(new Error('the client has left its request'));
   }
 
   get headersSent(): boolean {
