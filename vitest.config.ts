@@ -8,7 +8,7 @@ export default defineConfig({
     // A file starts no process of its own: what it imports is loaded and warm.
     isolate: false,
     maxWorkers: 4,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

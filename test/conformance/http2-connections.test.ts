@@ -408,8 +408,11 @@ describe('a frame', () => {
     await until(() => upstream.requests === 1, 'the head at the upstream');
     // 64 KiB are allowed for a stream; what the upstream reads opens it anew, so this is far more than it can.
     connection.send(...Array.from({ length: 400 }, () => data(1, Buffer.alloc(LARGEST_FRAME))));
-    const { reset, goaway: code, status } = await connection.outcome(1);
-    if (status === undefined) expect(reset ?? code).toBe(Code.flowControlError);
+    const { reset, goaway: code, status, isClosed } = await connection.outcome(1);
+    const told = reset ?? code;
+    // What is still under way to a connection that was closed resets it: the kernel may forget the last words then.
+    if (told !== undefined) expect(told).toBe(Code.flowControlError);
+    else expect(status !== undefined || isClosed).toBe(true);
     connection.close();
     await expectServed();
   });
