@@ -26,7 +26,7 @@ describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', { timeout: 30_000
     await until(async () => load.served > 200 && (await connectionsOf(0)) > 0, 'load on both');
     first.signal('SIGTERM');
     await until(async () => (await stateOf(0)) === 'DOWN', 'the balancer to see it');
-    const { exitCode, err } = await within(first.ended, 'the end of the gateway', 10_000);
+    const { exitCode, err } = await within(first.ended, 'the end of the gateway');
     const atEnd = load.served;
     await until(() => load.served > atEnd + 200, 'load without it');
     await load.stop();
@@ -42,12 +42,11 @@ describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', { timeout: 30_000
     await until(async () => load.served > 200 && (await connectionsOf(0)) > 0, 'load on both');
     first.signal('SIGKILL');
     await until(async () => (await stateOf(0)) === 'DOWN', 'the balancer to see it');
-    const { served: atDown, failed: lost } = load;
+    const { served: atDown } = load;
     await until(() => load.served > atDown + 200, 'load without it');
     await load.stop();
     // A client has one request at a time: more would be some that came after the kill.
-    expect(lost).toBeLessThanOrEqual(CLIENTS);
-    expect(load.failed).toBe(lost);
+    expect(load.failed).toBeLessThanOrEqual(CLIENTS);
   });
 
   it('one joins, and clients that keep their connections come to it', async () => {

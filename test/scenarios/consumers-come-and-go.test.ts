@@ -163,12 +163,12 @@ describe.skipIf(!hasRedis)('consumers of the store', () => {
     expect(await withKey(gateway, filed)).toBe(200);
     expect(await withKey(gateway, stored)).toBe(401);
     redis.resume();
-    await until(async () => (await withKey(gateway, stored)) === 200, 'those of the store', 10_000);
+    await until(async () => (await withKey(gateway, stored)) === 200, 'those of the store');
 
     await redis.kill();
     await redis.start();
     await put(redis, consumer('late', late));
-    await until(async () => (await withKey(gateway, late)) === 200, 'what another Redis holds', 10_000);
+    await until(async () => (await withKey(gateway, late)) === 200, 'what another Redis holds');
   });
 
   it('are told to a thread that replaces a dead one', async () => {

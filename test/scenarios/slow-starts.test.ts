@@ -6,7 +6,7 @@ import { until } from '../support/until.ts';
 import { echo, slow, startUpstream, type Answer } from '../support/upstream.ts';
 
 const service = (endpoints: readonly object[], more: object = {}) => ({
-  pools: { orders: { endpoints, slowStart: '60s', ...more } },
+  pools: { orders: { endpoints, slowStart: '10m', ...more } },
   routes: [{ name: 'orders', match: { path: '/orders' }, pool: 'orders' }],
 });
 

@@ -86,7 +86,7 @@ export async function ready(command: Command): Promise<Served> {
       return command.log.find(({ event }) => event === 'ready');
     },
     'the gateway to listen',
-    15_000,
+    30_000,
   );
   const [{ port }] = line['listeners'] as [{ port: number }];
   return { url: `http://127.0.0.1:${port}`, adminUrl: line['admin'] as string };
