@@ -22,7 +22,7 @@ describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', { timeout: 30_000
     const { url, start, stateOf, connectionsOf } = await createFleet();
     const [first] = await Promise.all([start(0), start(1)]);
     await until(async () => (await stateOf(0)) === 'UP' && (await stateOf(1)) === 'UP', 'both to be up');
-    const load = startLoad(url, { clients: CLIENTS });
+    const load = startLoad(url, { clients: CLIENTS, everyMs: 5 });
     await until(async () => load.served > 200 && (await connectionsOf(0)) > 0, 'load on both');
     first.signal('SIGTERM');
     await until(async () => (await stateOf(0)) === 'DOWN', 'the balancer to see it');
@@ -38,7 +38,7 @@ describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', { timeout: 30_000
     const { url, start, stateOf, connectionsOf } = await createFleet();
     const [first] = await Promise.all([start(0), start(1)]);
     await until(async () => (await stateOf(0)) === 'UP' && (await stateOf(1)) === 'UP', 'both to be up');
-    const load = startLoad(url, { clients: CLIENTS });
+    const load = startLoad(url, { clients: CLIENTS, everyMs: 5 });
     await until(async () => load.served > 200 && (await connectionsOf(0)) > 0, 'load on both');
     first.signal('SIGKILL');
     await until(async () => (await stateOf(0)) === 'DOWN', 'the balancer to see it');
@@ -53,7 +53,7 @@ describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', { timeout: 30_000
     const { url, start, stateOf, connectionsOf } = await createFleet({ maxConnectionAge: '500ms' });
     await start(0);
     await until(async () => (await stateOf(0)) === 'UP', 'it to be up');
-    const load = startLoad(url, { clients: CLIENTS });
+    const load = startLoad(url, { clients: CLIENTS, everyMs: 5 });
     await until(() => load.served > 100, 'load on one');
     await start(1);
     // All clients have connected before; only who was let go meets the new one.

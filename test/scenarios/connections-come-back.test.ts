@@ -120,7 +120,7 @@ describe('a connection that is old', () => {
 
 it('no request is lost while connections come and go, and clients do come back', async () => {
   const before = await opened();
-  const load = startLoad(`http://${HOST}:${both}`, { clients: 8 });
+  const load = startLoad(`http://${HOST}:${both}`, { clients: 8, everyMs: 2 });
   await until(() => load.served > 1_000, 'load');
   await load.stop();
   expect(load.failures).toEqual([]);
@@ -130,7 +130,7 @@ it('no request is lost while connections come and go, and clients do come back',
 
 it('without limits connections stay', async () => {
   const before = await opened();
-  const load = startLoad(`http://${HOST}:${unlimited}`, { clients: 4 });
+  const load = startLoad(`http://${HOST}:${unlimited}`, { clients: 4, everyMs: 2 });
   await until(() => load.served > 500, 'load');
   await load.stop();
   expect(load.failures).toEqual([]);

@@ -69,7 +69,7 @@ export function spawnAya(args: readonly string[], { main = MAIN, cwd, openFiles 
 
 /** Runs `aya …` to its end. */
 export function aya(...args: readonly string[]): Promise<Ended> {
-  return within(spawnAya(args).ended, `the end of aya ${args.join(' ')}`, 15_000);
+  return within(spawnAya(args).ended, `the end of aya ${args.join(' ')}`, 30_000);
 }
 
 export interface Served {

@@ -120,9 +120,7 @@ export class RawConnection {
     let response: RawResponse | undefined;
     await this.wait(() => (response ??= this.#take(method)) !== undefined, `an answer to ${method}`, deadlineMs);
     if (response !== undefined) return response;
-    throw new Error(
-      `no answer but ${this.#closed} behind ${JSON.stringify(this.received.toString('latin1', 0, 300))}`,
-    );
+    throw new Error(`no answer but ${this.#closed} behind ${JSON.stringify(this.received.toString('latin1', 0, 300))}`);
   }
 
   #take(method: string): RawResponse | undefined {
