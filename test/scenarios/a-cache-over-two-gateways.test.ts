@@ -60,7 +60,7 @@ async function storedBy(gateway: GatewayFixture, target = path, fields: Record<s
 
 const keys = async () => (await redis.command('KEYS', '*:answer:*')).split('answer:').length - 1;
 
-describe.skipIf(!hasRedis)('a cache over two gateways', { timeout: 20_000 }, () => {
+describe.skipIf(!hasRedis)('a cache over two gateways', () => {
   beforeAll(async () => {
     redis = await redisServer();
     upstream = await startUpstream('origin', respond);

@@ -17,7 +17,7 @@ const CLIENTS = 8;
 const hasHaproxy = spawnSync('haproxy', ['-v']).error === undefined;
 if (!hasHaproxy) console.warn(`${FILE} is skipped: HAProxy is not installed`);
 
-describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', { timeout: 30_000 }, () => {
+describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', () => {
   it('one is drained, and no request is lost', async () => {
     const { url, start, stateOf, connectionsOf } = await createFleet();
     const [first] = await Promise.all([start(0), start(1)]);
