@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/sequence.ts';
 
 export default defineConfig({
   test: {
@@ -8,7 +9,8 @@ export default defineConfig({
     // A file starts no process of its own: what it imports is loaded and warm.
     isolate: false,
     maxWorkers: 4,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    sequence: { sequencer: LongestFirst },
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

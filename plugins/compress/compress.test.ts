@@ -27,6 +27,9 @@ const CODINGS: readonly Coding[] = ['zstd', 'br', 'gzip'];
 const DECODE = { zstd: zstdDecompressSync, br: brotliDecompressSync, gzip: gunzipSync };
 const DECODER = { zstd: createZstdDecompress, br: createBrotliDecompress, gzip: createGunzip };
 
+/** Many times what may wait anywhere on the way. */
+const MIB = 16;
+
 let gateway: GatewayFixture;
 let service: Upstream;
 /** What the service answers to /…/custom, and what it writes to afterwards. */
@@ -134,19 +137,19 @@ describe.each(CODINGS)('%s', (coding) => {
     }
   });
 
-  it('gives back 64 MiB that stream through', async () => {
+  it(`gives back ${MIB} MiB that stream through`, async () => {
     const block = BODIES['1048576']!;
     custom = (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/plain' });
-      void writeAll(response, Array<Buffer>(64).fill(block));
+      void writeAll(response, Array<Buffer>(MIB).fill(block));
     };
     const { body } = await stream('/true/custom', coding);
     const hash = createHash('sha256');
     for await (const bytes of body) hash.update(bytes as Buffer);
     const expected = createHash('sha256');
-    for (let at = 0; at < 64; at++) expected.update(block);
+    for (let at = 0; at < MIB; at++) expected.update(block);
     expect(hash.digest('hex')).toBe(expected.digest('hex'));
-  }, 20_000);
+  });
 
   it('gives back what comes byte by byte', async () => {
     const text = BODIES['65536']!;
@@ -430,9 +433,11 @@ describe('when things go wrong', () => {
   it('a client that leaves ends the upstream’s work, and gives its place back', async () => {
     for (let round = 0; round < 3; round++) {
       const answering = paused();
-      const { answer } = await stream('/one/custom', CODINGS[round]!);
+      const { answer, body } = await stream('/one/custom', CODINGS[round]!);
       await answering;
-      answer.destroy();
+      body.on('error', () => {});
+      // A mere FIN may be that of a client who still reads: while nothing is sent to it, nobody can tell.
+      answer.socket.resetAndDestroy();
       await until(() => service.aborted === round + 1, 'the upstream to hear of it');
     }
     expect((await get('/one/65536')).field('content-encoding')).toBe('gzip');
@@ -454,40 +459,36 @@ describe('when things go wrong', () => {
     expect((await get('/one/65536')).field('content-encoding')).toBe('gzip');
   });
 
-  it.each(CODINGS)(
-    'a client that reads nothing stops the upstream (%s), and gets all when it does',
-    async (coding) => {
-      // Nothing that compresses much, or all of it would fit between them.
-      const random = seededRandom(9);
-      const noise = Buffer.from(Array.from({ length: 1024 * 1024 }, () => 33 + Math.floor(random() * 90)));
-      const blocks = 512;
-      const block = (at: number) => noise.subarray((at % 16) * 65_536, ((at % 16) + 1) * 65_536);
-      let sent = 0;
-      custom = (_request, response) => {
-        response.writeHead(200, { 'content-type': 'text/plain' });
-        const more = () => {
-          while (sent < blocks) {
-            if (!response.write(block(sent++))) return void response.once('drain', more);
-          }
-          response.end();
-        };
-        more();
+  it.each(CODINGS)('a client that reads nothing stops the upstream (%s), and gets all when it does', async (coding) => {
+    // Nothing that compresses much, or all of it would fit between them.
+    const random = seededRandom(9);
+    const noise = Buffer.from(Array.from({ length: 1024 * 1024 }, () => 33 + Math.floor(random() * 90)));
+    const blocks = 512;
+    const block = (at: number) => noise.subarray((at % 16) * 65_536, ((at % 16) + 1) * 65_536);
+    let sent = 0;
+    custom = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' });
+      const more = () => {
+        while (sent < blocks) {
+          if (!response.write(block(sent++))) return void response.once('drain', more);
+        }
+        response.end();
       };
-      const { body } = await stream('/true/custom', coding);
-      let before = 0;
-      let still = 0;
-      await until(() => {
-        still = sent === before && sent > 0 ? still + 1 : 0;
-        before = sent;
-        return still === 15;
-      }, 'the upstream to stand still');
-      expect(sent).toBeLessThan(blocks / 2);
-      let length = 0;
-      for await (const bytes of body) length += (bytes as Buffer).length;
-      expect(length).toBe(blocks * 65_536);
-    },
-    20_000,
-  );
+      more();
+    };
+    const { body } = await stream('/true/custom', coding);
+    let before = 0;
+    let still = 0;
+    await until(() => {
+      still = sent === before && sent > 0 ? still + 1 : 0;
+      before = sent;
+      return still === 15;
+    }, 'the upstream to stand still');
+    expect(sent).toBeLessThan(blocks / 2);
+    let length = 0;
+    for await (const bytes of body) length += (bytes as Buffer).length;
+    expect(length).toBe(blocks * 65_536);
+  });
 
   it('a reload leaves streams to the configuration that they began with', async () => {
     const answering = paused();

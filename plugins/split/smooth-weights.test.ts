@@ -39,5 +39,5 @@ describe('shares by weight', () => {
         });
       }
     }
-  }, 30_000);
+  });
 });

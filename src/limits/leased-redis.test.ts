@@ -150,7 +150,7 @@ describe.skipIf(!hasRedis)('limits that gateways share in a real Redis', () => {
       expect({ decided, allowed }).toEqual({ decided: 200, allowed: 40 });
 
       await own.start();
-      await until(() => shared.every(({ counts }) => counts.storeDown === 0), 'the return to be noticed', 10_000);
+      await until(() => shared.every(({ counts }) => counts.storeDown === 0), 'the return to be noticed');
       expect(await passes(limiters, 'carla', 60)).toBe(20);
       expect(shared[0]!.logs.map(({ event }) => event)).toEqual(['store_up', 'store_away', 'store_up']);
     });
@@ -174,7 +174,7 @@ describe.skipIf(!hasRedis)('limits that gateways share in a real Redis', () => {
         await own.kill();
         await until(() => shared.counts.storeDown === 1, 'the loss to be noticed');
         await own.start();
-        await until(() => shared.counts.storeDown === 0, 'the return to be noticed', 10_000);
+        await until(() => shared.counts.storeDown === 0, 'the return to be noticed');
       }
       traffic.cancel();
       await until(() => decided === sent, 'every request to be decided');
@@ -205,7 +205,7 @@ describe.skipIf(!hasRedis)('limits that gateways share in a real Redis', () => {
       limiter.take('dora', 1, () => (isDecided = true));
       expect(isDecided).toBe(true);
       own.resume();
-      await until(() => shared.counts.storeDown === 0, 'Redis to be asked again', 10_000);
+      await until(() => shared.counts.storeDown === 0, 'Redis to be asked again');
     });
   });
 
@@ -226,7 +226,7 @@ describe.skipIf(!hasRedis)('limits that gateways share in a real Redis', () => {
     } finally {
       await server.command(...mend);
     }
-    await until(() => shared.counts.storeDown === 0, 'Redis to be asked again', 10_000);
+    await until(() => shared.counts.storeDown === 0, 'Redis to be asked again');
   });
 
   it('count alone with a wrong password, a database that is not there, and a server that loads; no log holds a password', async () => {

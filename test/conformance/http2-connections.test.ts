@@ -120,7 +120,7 @@ describe('the preface', () => {
       ),
     );
     for (const connection of stopped) {
-      await connection.wait(() => false, 'the close', 4_000);
+      await connection.wait(() => false, 'the close', 8_000);
       expect(connection.closed).not.toBe('open');
       for (const { status } of connection.read().responses) expect([400, 408, 505]).toContain(status);
     }
@@ -131,7 +131,7 @@ describe('the preface', () => {
   it('without SETTINGS behind it is closed at the limit too', async () => {
     const connection = await silently(impatient);
     connection.send(PREFACE);
-    await connection.end('a client that says no more', 4_000);
+    await connection.end('a client that says no more', 8_000);
     await expectServed();
   });
 
@@ -271,7 +271,7 @@ describe.skipIf(!isSecured)('TLS', () => {
 
   it('that agreed on HTTP/2 and says nothing is closed at the limit of heads', async () => {
     const connection = new H2Connection(await handshake(ports()[1], ['h2']), { isSilent: true });
-    await connection.end('silence behind the handshake', 4_000);
+    await connection.end('silence behind the handshake', 8_000);
     connection.close();
     await served();
   });
@@ -408,8 +408,11 @@ describe('a frame', () => {
     await until(() => upstream.requests === 1, 'the head at the upstream');
     // 64 KiB are allowed for a stream; what the upstream reads opens it anew, so this is far more than it can.
     connection.send(...Array.from({ length: 400 }, () => data(1, Buffer.alloc(LARGEST_FRAME))));
-    const { reset, goaway: code, status } = await connection.outcome(1);
-    if (status === undefined) expect(reset ?? code).toBe(Code.flowControlError);
+    const { reset, goaway: code, status, isClosed } = await connection.outcome(1);
+    const told = reset ?? code;
+    // What is still under way to a connection that was closed resets it: the kernel may forget the last words then.
+    if (told !== undefined) expect(told).toBe(Code.flowControlError);
+    else expect(status !== undefined || isClosed).toBe(true);
     connection.close();
     await expectServed();
   });

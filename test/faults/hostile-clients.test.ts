@@ -55,7 +55,7 @@ describe('in numbers', () => {
       for (const connection of connections) if (connection.closed === 'open') connection.send('X');
     }, 100);
     await expectServed();
-    await until(() => closed(connections), 'all cut', 5_000).finally(() => clearInterval(drip));
+    await until(() => closed(connections), 'all cut', 8_000).finally(() => clearInterval(drip));
     for (const connection of connections) {
       for (const { status } of connection.read().responses) expect(status).toBe(408);
     }
@@ -69,7 +69,7 @@ describe('in numbers', () => {
     for (const connection of connections) connection.send(`${head}half`);
     await until(() => upstream.requests === 100, 'all heads at the upstream');
     await expectServed();
-    await until(() => closed(connections), 'all cut', 6_000);
+    await until(() => closed(connections), 'all cut');
     await until(() => upstream.open <= 1, 'no upstream connection held');
     expect(upstream.seen.map(({ target }) => target)).toEqual(['/probe']);
     for (const connection of connections) connection.close();
@@ -78,7 +78,7 @@ describe('in numbers', () => {
   it('a GET that announces a body and sends none is cut too', async () => {
     const connection = await RawConnection.open(gateway.port);
     connection.send('GET /x HTTP/1.1\r\nHost: any.test\r\nContent-Length: 10\r\n\r\n');
-    await connection.wait(() => false, 'the close', 5_000);
+    await connection.wait(() => false, 'the close');
     for (const { status } of connection.read().responses) expect(status).toBe(408);
     expect(upstream.seen).toEqual([]);
     connection.close();
@@ -87,7 +87,7 @@ describe('in numbers', () => {
   it('idle connections cost no service, and are closed at their limit', async () => {
     const connections = await openMany(1_000);
     await expectServed();
-    await until(() => closed(connections), 'all closed', 6_000);
+    await until(() => closed(connections), 'all closed');
     for (const connection of connections) connection.close();
     await expectServed();
   });

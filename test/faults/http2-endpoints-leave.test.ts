@@ -1,7 +1,7 @@
 /** Endpoints that speak HTTP/2 and leave, refuse, fall silent or change: nobody loses anything that need not be lost. */
 import { connect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
+import { gatewayFixture, reloadedGateway, type GatewayFixture } from '../support/gateway.ts';
 import { data, Flag, goaway, rstStream, settings, Type } from '../support/h2-frames.ts';
 import { head, ok, startFrameUpstream } from '../support/h2-frame-upstream.ts';
 import { startHttp2Upstream, byPath as http2ByPath } from '../support/http2-upstream.ts';
@@ -18,8 +18,10 @@ const service = (urls: readonly string[], pool: object = {}, route: object = {})
   routes: [{ name: 'one', pool: 'one', timeout: { head: '2s' }, ...route }],
 });
 
-async function startGateway(urls: readonly string[], pool: object = {}, route: object = {}): Promise<GatewayFixture> {
-  return gatewayFixture({ files: { 'one.yaml': service(urls, pool, route) } });
+const reloaded = reloadedGateway();
+
+function gatewayTo(urls: readonly string[], pool: object = {}, route: object = {}): Promise<GatewayFixture> {
+  return reloaded({ 'one.yaml': service(urls, pool, route) });
 }
 
 async function errorOf(response: Response): Promise<string> {
@@ -45,7 +47,7 @@ describe('an endpoint that leaves', () => {
         },
       }),
     );
-    const gateway = await startGateway([upstream.url], {}, { retry: false });
+    const gateway = await gatewayTo([upstream.url], {}, { retry: false });
     const slow = fetch(`${gateway.url}/slow`);
     await until(() => upstream.requests === 1, 'the slow one is there');
     upstream.sessions[0]!.goaway(0, 1);
@@ -60,7 +62,7 @@ describe('an endpoint that leaves', () => {
 
   it('loses nothing under load, whenever it leaves, though nothing is retried', async () => {
     const upstream = await startHttp2Upstream('orders');
-    const gateway = await startGateway([upstream.url], {}, { retry: false });
+    const gateway = await gatewayTo([upstream.url], {}, { retry: false });
     const load = startLoad(gateway.url, { clients: 16, method: 'POST' });
     for (let round = 0; round < 10; round++) {
       const { served } = load;
@@ -81,14 +83,14 @@ describe('an endpoint that leaves', () => {
         ok(connection, 1, 'first');
       },
     });
-    const gateway = await startGateway([upstream.url], {}, { retry: false });
+    const gateway = await gatewayTo([upstream.url], {}, { retry: false });
     const first = fetch(gateway.url);
     await until(() => upstream.requests === 1, 'the first is there');
     const second = await fetch(gateway.url, { method: 'POST' });
     expect([await (await first).text(), await second.text()]).toEqual(['first', 'ok']);
 
     const always = await startFrameUpstream('b', { onRequest: ({ send }) => send(goaway(0, 0)) });
-    const other = await startGateway([always.url], {}, { retry: false });
+    const other = await gatewayTo([always.url], {}, { retry: false });
     const response = await fetch(other.url);
     expect([response.status, await errorOf(response)]).toEqual([502, 'connection_terminated']);
     expect(always.connections).toBe(6);
@@ -101,7 +103,7 @@ describe('an endpoint that leaves', () => {
         if (stream === 3) connection.send(goaway(1, 2));
       },
     });
-    const gateway = await startGateway([upstream.url], {}, { retry: false });
+    const gateway = await gatewayTo([upstream.url], {}, { retry: false });
     const first = fetch(gateway.url, { method: 'POST' });
     await until(() => upstream.requests === 1, 'the first is there');
     const second = await fetch(gateway.url, { method: 'POST' });
@@ -120,7 +122,7 @@ describe('an endpoint that leaves', () => {
         });
       },
     });
-    const gateway = await startGateway([upstream.url]);
+    const gateway = await gatewayTo([upstream.url]);
     expect(await (await fetch(gateway.url)).text()).toBe('old');
     expect(await (await fetch(gateway.url)).text()).toBe('new');
   });
@@ -136,7 +138,7 @@ describe('an endpoint that leaves', () => {
         connection.socket.end();
       },
     });
-    const gateway = await startGateway([upstream.url]);
+    const gateway = await gatewayTo([upstream.url]);
     const client = connect({ port: gateway.port, host: '127.0.0.1' });
     client.pause();
     client.write('GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n');
@@ -156,7 +158,7 @@ describe('a connection', () => {
         ok(connection, stream);
       },
     });
-    const gateway = await startGateway([upstream.url], { connections: { idle: '100ms' } });
+    const gateway = await gatewayTo([upstream.url], { connections: { idle: '100ms' } });
     for (let round = 0; round < 2; round++) expect(await (await fetch(gateway.url)).text()).toBe('ok');
     expect(upstream.connections).toBe(2);
     await until(() => upstream.open === 0, 'both are closed');
@@ -168,7 +170,7 @@ describe('a connection', () => {
       greet: ({ send }) => send(settings([3, 1])),
       onRequest: (connection, stream) => void streams.push(() => ok(connection, stream)),
     });
-    const gateway = await startGateway([upstream.url], { connections: { max: 1, pending: 1 } }, { retry: false });
+    const gateway = await gatewayTo([upstream.url], { connections: { max: 1, pending: 1 } }, { retry: false });
     const asked = async () => {
       const connection = await RawConnection.open(gateway.port);
       connection.send(request('GET', '/', 'a.test'));
@@ -198,7 +200,7 @@ describe('an endpoint that refuses a stream', () => {
       onRequest: ({ send }, stream) => send(rstStream(stream, REFUSED_STREAM)),
     });
     const free = await startFrameUpstream('free', { onRequest: (connection, stream) => ok(connection, stream) });
-    const gateway = await startGateway([busy.url, free.url], { balance: 'round-robin' });
+    const gateway = await gatewayTo([busy.url, free.url], { balance: 'round-robin' });
     const statuses = await Promise.all(
       Array.from({ length: 10 }, async () => (await fetch(gateway.url, { method: 'POST', body: 'x' })).status),
     );
@@ -219,12 +221,11 @@ describe('an endpoint that cannot be spoken to', () => {
       [urls[1]!, 'http_protocol_error'],
       [urls[2]!, 'connection_timeout'],
     ] as const) {
-      const gateway = await startGateway([url], { connections }, { retry: false });
+      const gateway = await gatewayTo([url], { connections }, { retry: false });
       const answers = await Promise.all(Array.from({ length: 5 }, () => fetch(gateway.url, { method: 'POST' })));
       expect(await Promise.all(answers.map(errorOf))).toEqual(answers.map(() => error));
-      const spare = await startGateway([url, good.url], { connections, balance: 'round-robin' });
+      const spare = await gatewayTo([url, good.url], { connections, balance: 'round-robin' });
       for (let round = 0; round < 4; round++) expect((await fetch(spare.url, { method: 'POST' })).status).toBe(200);
-      await Promise.all([gateway.close(), spare.close()]);
     }
     expect(old.requests).toBe(0);
   });
@@ -239,7 +240,7 @@ describe('an endpoint that has gone without a word', () => {
       },
       onPing: ignore,
     });
-    const gateway = await startGateway(
+    const gateway = await gatewayTo(
       [upstream.url],
       { connections: { connectTimeout: '300ms' } },
       { retry: false, timeout: { head: '200ms' } },
@@ -259,7 +260,7 @@ describe('an endpoint that has gone without a word', () => {
         if (stream > 1) ok(connection, stream);
       },
     });
-    const gateway = await startGateway([upstream.url], {}, { retry: false, timeout: { head: '300ms' } });
+    const gateway = await gatewayTo([upstream.url], {}, { retry: false, timeout: { head: '300ms' } });
     const slow = fetch(gateway.url);
     await until(() => upstream.requests === 1, 'the slow one is there');
     expect((await fetch(gateway.url)).status).toBe(200);
@@ -274,7 +275,7 @@ describe('clients that come and go', () => {
   it('do not bring the endpoint to close what others use', async () => {
     // As Node guards itself against rapid resets: a burst of 300, then the session is over for all.
     const upstream = await startHttp2Upstream('guarded', http2ByPath({ hang: ignore }));
-    const gateway = await startGateway([upstream.url], {}, { retry: false });
+    const gateway = await gatewayTo([upstream.url], {}, { retry: false });
     const load = startLoad(gateway.url, { clients: 2 });
     for (let round = 0; round < 60; round++) {
       const clients = await Promise.all(Array.from({ length: 20 }, () => RawConnection.open(gateway.port)));
@@ -314,7 +315,7 @@ describe('a reload', () => {
 
   it('that changes nothing keeps the session', async () => {
     const upstream = await startHttp2Upstream('a');
-    const gateway = await startGateway([upstream.url]);
+    const gateway = await gatewayTo([upstream.url]);
     await fetch(gateway.url);
     await gateway.write('one.yaml', service([upstream.url], {}, { timeout: { head: '3s' } }));
     await gateway.reload();
@@ -325,7 +326,7 @@ describe('a reload', () => {
 
 it('an endpoint that is killed under load is missed by nobody who has another', async () => {
   const upstreams = await Promise.all(['a', 'b'].map((name) => startHttp2Upstream(name)));
-  const gateway = await startGateway(upstreams.map(({ url }) => url));
+  const gateway = await gatewayTo(upstreams.map(({ url }) => url));
   const load = startLoad(gateway.url, { clients: 8 });
   await until(() => load.served > 100, 'some are served');
   await upstreams[0]!.kill();

@@ -60,7 +60,7 @@ async function storedBy(gateway: GatewayFixture, target = path, fields: Record<s
 
 const keys = async () => (await redis.command('KEYS', '*:answer:*')).split('answer:').length - 1;
 
-describe.skipIf(!hasRedis)('a cache over two gateways', { timeout: 20_000 }, () => {
+describe.skipIf(!hasRedis)('a cache over two gateways', () => {
   beforeAll(async () => {
     redis = await redisServer();
     upstream = await startUpstream('origin', respond);
@@ -244,7 +244,7 @@ describe.skipIf(!hasRedis)('a cache over two gateways', { timeout: 20_000 }, () 
     for (const name of (await redis.command('KEYS', '*:news')).split('\r\n')) {
       if (name.startsWith('aya:')) await redis.command('DEL', name);
     }
-    await until(() => other.logs.find(({ event }) => event === 'cache_emptied'), 'the memory to be emptied', 10_000);
+    await until(() => other.logs.find(({ event }) => event === 'cache_emptied'), 'the memory to be emptied');
     // The store still has it.
     expect(await get(other)).toMatchObject({ body });
   });

@@ -26,7 +26,7 @@ async function start(drain: object): Promise<{ gateway: GatewayFixture; upstream
 
 describe('a drain', () => {
   it('completes every request that was begun, and tells kept connections to go', async () => {
-    const { gateway, upstream } = await start({ delay: '0ms', timeout: '5s' });
+    const { gateway, upstream } = await start({ delay: '0ms', timeout: '30s' });
     const connections = await Promise.all(Array.from({ length: 50 }, () => RawConnection.open(gateway.port)));
     for (const connection of connections) connection.send(request('GET', '/slow', 'any.test'));
     await until(() => upstream.requests === 50, 'all requests at the upstream');
@@ -37,11 +37,11 @@ describe('a drain', () => {
       for (const answer of answers) expect(answer.field('connection')).toBe('close');
       await closed;
     });
-    expect(ms).toBeLessThan(2_000);
+    expect(ms).toBeLessThan(10_000);
   });
 
   it('fails readiness at once and goes on serving for its delay', async () => {
-    const { gateway } = await start({ delay: '500ms', timeout: '5s' });
+    const { gateway } = await start({ delay: '500ms', timeout: '30s' });
     expect((await gateway.admin('/readyz')).status).toBe(200);
     const closed = gateway.close();
     expect((await gateway.admin('/readyz')).status).toBe(503);
@@ -52,7 +52,7 @@ describe('a drain', () => {
   });
 
   it('loses nothing under load while a balancer takes the gateway out', async () => {
-    const { gateway } = await start({ delay: '300ms', timeout: '5s' });
+    const { gateway } = await start({ delay: '300ms', timeout: '30s' });
     const load = startLoad(gateway.url, { clients: 6, everyMs: 5 });
     await until(() => load.served > 50, 'load');
     const closed = gateway.close();
@@ -63,7 +63,7 @@ describe('a drain', () => {
   });
 
   it('closes idle connections instead of waiting for them', async () => {
-    const { gateway } = await start({ delay: '0ms', timeout: '5s' });
+    const { gateway } = await start({ delay: '0ms', timeout: '30s' });
     const idle = await RawConnection.open(gateway.port);
     idle.send(request('GET', '/x', 'any.test'));
     await idle.answer();
@@ -71,7 +71,7 @@ describe('a drain', () => {
     await new Promise((resolve) => silent.once('connect', resolve));
     silent.on('error', () => {});
     const { ms } = await timed(() => gateway.close());
-    expect(ms).toBeLessThan(1_500);
+    expect(ms).toBeLessThan(10_000);
     silent.destroy();
   });
 
@@ -85,7 +85,7 @@ describe('a drain', () => {
     await until(() => upstream.requests === 2, 'both at the upstream');
     const { ms } = await timed(() => gateway.close());
     expect(ms).toBeGreaterThan(400);
-    expect(ms).toBeLessThan(1_500);
+    expect(ms).toBeLessThan(5_000);
     await streaming.wait(() => false, 'the end of the stream');
     expect(streaming.closed).not.toBe('open');
   });

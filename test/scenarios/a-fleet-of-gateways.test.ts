@@ -17,16 +17,16 @@ const CLIENTS = 8;
 const hasHaproxy = spawnSync('haproxy', ['-v']).error === undefined;
 if (!hasHaproxy) console.warn(`${FILE} is skipped: HAProxy is not installed`);
 
-describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', { timeout: 30_000 }, () => {
+describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', () => {
   it('one is drained, and no request is lost', async () => {
     const { url, start, stateOf, connectionsOf } = await createFleet();
     const [first] = await Promise.all([start(0), start(1)]);
     await until(async () => (await stateOf(0)) === 'UP' && (await stateOf(1)) === 'UP', 'both to be up');
-    const load = startLoad(url, { clients: CLIENTS });
+    const load = startLoad(url, { clients: CLIENTS, everyMs: 5 });
     await until(async () => load.served > 200 && (await connectionsOf(0)) > 0, 'load on both');
     first.signal('SIGTERM');
     await until(async () => (await stateOf(0)) === 'DOWN', 'the balancer to see it');
-    const { exitCode, err } = await within(first.ended, 'the end of the gateway', 10_000);
+    const { exitCode, err } = await within(first.ended, 'the end of the gateway');
     const atEnd = load.served;
     await until(() => load.served > atEnd + 200, 'load without it');
     await load.stop();
@@ -38,23 +38,22 @@ describe.skipIf(!hasHaproxy)('of two gateways behind HAProxy', { timeout: 30_000
     const { url, start, stateOf, connectionsOf } = await createFleet();
     const [first] = await Promise.all([start(0), start(1)]);
     await until(async () => (await stateOf(0)) === 'UP' && (await stateOf(1)) === 'UP', 'both to be up');
-    const load = startLoad(url, { clients: CLIENTS });
+    const load = startLoad(url, { clients: CLIENTS, everyMs: 5 });
     await until(async () => load.served > 200 && (await connectionsOf(0)) > 0, 'load on both');
     first.signal('SIGKILL');
     await until(async () => (await stateOf(0)) === 'DOWN', 'the balancer to see it');
-    const { served: atDown, failed: lost } = load;
+    const { served: atDown } = load;
     await until(() => load.served > atDown + 200, 'load without it');
     await load.stop();
     // A client has one request at a time: more would be some that came after the kill.
-    expect(lost).toBeLessThanOrEqual(CLIENTS);
-    expect(load.failed).toBe(lost);
+    expect(load.failed).toBeLessThanOrEqual(CLIENTS);
   });
 
   it('one joins, and clients that keep their connections come to it', async () => {
     const { url, start, stateOf, connectionsOf } = await createFleet({ maxConnectionAge: '500ms' });
     await start(0);
     await until(async () => (await stateOf(0)) === 'UP', 'it to be up');
-    const load = startLoad(url, { clients: CLIENTS });
+    const load = startLoad(url, { clients: CLIENTS, everyMs: 5 });
     await until(() => load.served > 100, 'load on one');
     await start(1);
     // All clients have connected before; only who was let go meets the new one.

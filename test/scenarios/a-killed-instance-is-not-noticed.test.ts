@@ -49,7 +49,7 @@ it.each([
   await until(() => load.served > atKill + 200, 'load without it');
   await load.stop();
   expect(load.failures).toEqual([]);
-  expect(load.slowestMs).toBeLessThan(500);
+  expect(load.slowestMs).toBeLessThan(2_000);
 });
 
 it('the instance is back in rotation soon after it is back', async () => {
@@ -65,7 +65,7 @@ it('the instance is back in rotation soon after it is back', async () => {
   const { ms } = await timed(() => until(() => (load.byInstance['orders-1'] ?? 0) > before + 5, 'its return'));
   await load.stop();
   expect(load.failures).toEqual([]);
-  expect(ms).toBeLessThan(2_000);
+  expect(ms).toBeLessThan(6_000);
 });
 
 it('no POST is done twice: only those in flight at the kill may fail', async () => {

@@ -1,6 +1,11 @@
 /** The configuration changes under load, well and badly, and nobody who asks can tell. */
 import { describe, expect, it } from 'vitest';
-import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
+import {
+  gatewayFixture,
+  reloadedGateway,
+  type GatewayFixture,
+  type GatewayFixtureOptions,
+} from '../support/gateway.ts';
 import { startLoad } from '../support/load.ts';
 import { RawConnection, request } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
@@ -23,16 +28,16 @@ const service = (pool: string, upstreams: readonly Upstream[], revision: number)
   ],
 });
 
-const QUIET = { accessLog: { enabled: false } };
+type Files = GatewayFixtureOptions['files'];
 
-async function startFleet(threads: number): Promise<{ gateway: GatewayFixture; orders: Upstream[] }> {
+const started = (threads: number) => (files: Files) => gatewayFixture({ gateway: { threads }, files });
+
+async function startFleet(
+  start: (files: Files) => Promise<GatewayFixture>,
+): Promise<{ gateway: GatewayFixture; orders: Upstream[] }> {
   const answers = byPath({ slow: slow(600) });
   const orders = await Promise.all(['orders-1', 'orders-2', 'orders-3'].map((name) => startUpstream(name, answers)));
-  const gateway = await gatewayFixture({
-    gateway: { ...QUIET, threads },
-    files: { 'orders.yaml': service('orders', orders, 0) },
-  });
-  return { gateway, orders };
+  return { gateway: await start({ 'orders.yaml': service('orders', orders, 0) }), orders };
 }
 
 describe('ten reloads under load', () => {
@@ -40,7 +45,7 @@ describe('ten reloads under load', () => {
     ['on kept connections', false],
     ['on fresh connections', true],
   ])('that change routes and endpoints lose nothing: %s', async (_, fresh) => {
-    const { gateway, orders } = await startFleet(2);
+    const { gateway, orders } = await startFleet(started(2));
     const load = startLoad(gateway.url, { clients: 8, fresh, everyMs: 5 });
     for (let revision = 1; revision <= 10; revision++) {
       const [first, second, third] = orders as [Upstream, Upstream, Upstream];
@@ -68,8 +73,10 @@ function isMixed({ fields }: { fields: readonly string[] }): boolean {
 }
 
 describe('a reload', () => {
+  const reloaded = reloadedGateway();
+
   it('leaves a request in flight on the generation it began with, and serves the next on the new', async () => {
-    const { gateway, orders } = await startFleet(1);
+    const { gateway, orders } = await startFleet(reloaded);
     const connection = await RawConnection.open(gateway.port);
     connection.send(request('GET', '/orders/slow', 'any.test'));
     await until(() => orders.some(({ requests }) => requests > 0), 'the request at the upstream');
@@ -83,7 +90,7 @@ describe('a reload', () => {
   });
 
   it('keeps the connections to endpoints that stay', async () => {
-    const { gateway, orders } = await startFleet(1);
+    const { gateway, orders } = await startFleet(reloaded);
     const ask = async () => void (await (await fetch(`${gateway.url}/orders/x`)).text());
     for (let at = 0; at < 12; at++) await ask();
     const before = orders.map(({ connections }) => connections);
@@ -94,7 +101,7 @@ describe('a reload', () => {
   });
 
   it('takes up a file by itself when it changes', async () => {
-    const { gateway, orders } = await startFleet(1);
+    const { gateway, orders } = await startFleet(reloaded);
     await gateway.write('orders.yaml', service('orders', orders, 7));
     await until(
       async () => revisionOf((await (await fetch(`${gateway.url}/orders/x`)).json()) as Echo) === '7',
@@ -103,13 +110,13 @@ describe('a reload', () => {
   });
 
   it('of the same files changes nothing', async () => {
-    const { gateway } = await startFleet(1);
+    const { gateway } = await startFleet(reloaded);
     expect((await gateway.reload()).status).toBe(200);
     expect((await fetch(`${gateway.url}/orders/x`)).status).toBe(200);
   });
 
   it('twice at once is serialised, and the last wins', async () => {
-    const { gateway, orders } = await startFleet(1);
+    const { gateway, orders } = await startFleet(reloaded);
     await gateway.write('orders.yaml', service('orders', orders, 1));
     const first = gateway.reload();
     await gateway.write('orders.yaml', service('orders', orders, 2));
@@ -119,7 +126,7 @@ describe('a reload', () => {
   });
 
   it('during a shutdown does no harm', async () => {
-    const { gateway } = await startFleet(1);
+    const { gateway } = await startFleet(started(1));
     const closed = gateway.close();
     await gateway.reload().catch(() => undefined);
     await closed;
@@ -144,7 +151,7 @@ const BROKEN: Readonly<Record<string, string>> = {
 
 describe('a broken file', () => {
   it('is named with line and column and does not stop the others from serving', async () => {
-    const { gateway } = await startFleet(1);
+    const { gateway } = await startFleet(started(1));
     const load = startLoad(gateway.url, { clients: 4, everyMs: 5 });
     for (const [what, content] of Object.entries(BROKEN)) {
       await gateway.write('broken.yaml', content);
@@ -157,7 +164,7 @@ describe('a broken file', () => {
   });
 
   it('leaves its last good version in force, and says so', async () => {
-    const { gateway, orders } = await startFleet(1);
+    const { gateway, orders } = await startFleet(started(1));
     await gateway.write('orders.yaml', 'routes: [');
     expect((await gateway.reload()).body).toMatch(/orders\.yaml:\d+:\d+/);
     expect((await fetch(`${gateway.url}/orders/x`)).status).toBe(200);

@@ -13,7 +13,7 @@ import { closedPort, startUpstream, type Upstream } from '../support/upstream.ts
 const FILE = 'test/scenarios/acme-in-a-fleet.test.ts';
 const HOST = '127.0.0.1';
 
-describe.skipIf(!hasRedis || !hasPebble(FILE))('gateways with one store', { timeout: 30_000 }, () => {
+describe.skipIf(!hasRedis || !hasPebble(FILE))('gateways with one store', () => {
   let upstream: Upstream;
 
   beforeAll(async () => {

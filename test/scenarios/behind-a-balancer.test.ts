@@ -161,7 +161,7 @@ describe('a connection', () => {
   it('that never says whose it is is closed when the time for a head is over', async () => {
     const connection = await RawConnection.open(port);
     connection.send('PROXY TCP4 ');
-    await connection.wait(() => false, 'the close', 4_000);
+    await connection.wait(() => false, 'the close', 8_000);
     expect(connection.closed).not.toBe('open');
   });
 

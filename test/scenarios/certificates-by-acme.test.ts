@@ -18,7 +18,7 @@ const HOST = '127.0.0.1';
 const LOOK_MS = 1_000;
 const FIVE_YEARS_MS = 5 * 365 * 86_400_000;
 
-describe.skipIf(!hasPebble(FILE))('a certificate by ACME', { timeout: 30_000 }, () => {
+describe.skipIf(!hasPebble(FILE))('a certificate by ACME', () => {
   let upstream: Upstream;
   let pebble: Pebble;
   /** Where pebble asks. */

@@ -1,6 +1,6 @@
 /** Who may call changes while traffic flows: nobody else can tell, and who may no longer is refused everywhere at once. */
 import { scryptSync } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { createApiKey, type ApiKey } from '../../src/credentials/api-key.ts';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { hasRedis, redisServer, type RedisServer } from '../support/redis.ts';
@@ -45,9 +45,14 @@ function hashOf(password: string): string {
 }
 
 describe('files of consumers.d', () => {
+  const steady = createApiKey('steady');
+  let gateway: GatewayFixture;
+
+  beforeAll(async () => {
+    gateway = await start({}, [consumer('steady', steady)]);
+  });
+
   it('that change under load lose no request of anybody else', async () => {
-    const steady = createApiKey('steady');
-    const gateway = await start({}, [consumer('steady', steady)]);
     const answers: number[] = [];
     let isOver = false;
     const load = Promise.all(
@@ -70,7 +75,6 @@ describe('files of consumers.d', () => {
   it('that no longer hold a key or a password: it is refused on all threads', async () => {
     const [old, young] = [createApiKey('old'), createApiKey('young')];
     const basic = [{ username: 'ann', password: hashOf('open sesame') }];
-    const gateway = await start();
     const password = { authorization: `Basic ${Buffer.from('ann:open sesame').toString('base64')}` };
     await gateway.write('../consumers.d/ann.yaml', { consumers: [{ ...consumer('ann', old, young), basic }] });
     expect((await gateway.reload()).status).toBe(200);
@@ -86,17 +90,14 @@ describe('files of consumers.d', () => {
 
   it('are taken up without being told', async () => {
     const key = createApiKey();
-    const gateway = await start();
     await gateway.write('../consumers.d/new.yaml', { consumers: [consumer('new', key)] });
     await until(async () => (await withKey(gateway, key)) === 200, 'the new key');
   });
 
   it('that become wrong keep whom they held, and the metrics say so', async () => {
-    const key = createApiKey();
-    const gateway = await start({}, [consumer('steady', key)]);
     await gateway.write('../consumers.d/steady.yaml', 'consumers:\n  - nme: steady\n');
     await gateway.reload();
-    expect(await onEveryThread(() => withKey(gateway, key))).toEqual([200]);
+    expect(await onEveryThread(() => withKey(gateway, steady))).toEqual([200]);
     const stale = 'aya_config_file_stale{file="consumers.d/steady.yaml"} 1';
     expect((await gateway.admin('/metrics')).body).toContain(stale);
   });
@@ -163,12 +164,12 @@ describe.skipIf(!hasRedis)('consumers of the store', () => {
     expect(await withKey(gateway, filed)).toBe(200);
     expect(await withKey(gateway, stored)).toBe(401);
     redis.resume();
-    await until(async () => (await withKey(gateway, stored)) === 200, 'those of the store', 10_000);
+    await until(async () => (await withKey(gateway, stored)) === 200, 'those of the store');
 
     await redis.kill();
     await redis.start();
     await put(redis, consumer('late', late));
-    await until(async () => (await withKey(gateway, late)) === 200, 'what another Redis holds', 10_000);
+    await until(async () => (await withKey(gateway, late)) === 200, 'what another Redis holds');
   });
 
   it('are told to a thread that replaces a dead one', async () => {

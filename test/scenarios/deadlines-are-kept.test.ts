@@ -185,7 +185,7 @@ describe('nothing outlasts a deadline', () => {
   it('not a service that hangs: it is left, and that is logged', async () => {
     const { value, ms } = await timed(() => send('/plain/hang', { [FIELD]: '200ms' }));
     expect(value.status).toBe(504);
-    expect(ms).toBeLessThan(2_000);
+    expect(ms).toBeLessThan(4_000);
     await until(() => upstream.aborted === 1, 'it is left');
     const line = await until(async () => {
       const text = await readFile(join(gateway.dir, 'access.log'), 'utf8');
@@ -198,7 +198,7 @@ describe('nothing outlasts a deadline', () => {
   it('not retries and what they wait: the answer is the last one that there was', async () => {
     const { value, ms } = await timed(() => send('/busy/busy', { [FIELD]: '600ms' }));
     expect([503, 504]).toContain(value.status);
-    expect(ms).toBeLessThan(2_000);
+    expect(ms).toBeLessThan(4_000);
     expect(upstream.requests).toBeLessThan(6);
   });
 

@@ -69,7 +69,7 @@ beforeAll(async () => {
       'users.yaml': {
         pools: { users: { endpoints: [upstream.url], health: { passive: false } } },
         routes: [
-          { name: 'users', pool: 'users', limits: { body: '2MiB' }, timeout: { idle: '400ms' } },
+          { name: 'users', pool: 'users', limits: { body: '2MiB' }, timeout: { idle: '2s' } },
           { name: 'tight', match: { path: '/tight' }, pool: 'users', limits: { body: '1KiB' } },
           { name: 'moved', match: { path: '/moved' }, redirect: { to: 'https://b.test/' } },
           { name: 'known', match: { path: '/known' }, pool: 'users', auth: { apiKey: {} } },

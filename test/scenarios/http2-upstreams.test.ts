@@ -228,7 +228,7 @@ describe('an endpoint with http2: true', () => {
     // Others on the same connection are not kept waiting.
     for (let round = 0; round < 20; round++) await fetchEcho('/x');
     slow.socket.resume();
-    await slow.wait(() => slow.received.length > 24 * MIB, 'the whole download', 18_000);
+    await slow.wait(() => slow.received.length > 24 * MIB, 'the whole download');
     slow.close();
   });
 

@@ -111,7 +111,7 @@ describe('aya start', () => {
     command.signal('SIGINT');
     await until(() => command.log.some(({ event }) => event === 'draining'), 'the drain to begin');
     command.signal('SIGINT');
-    expect(await within(command.ended, 'the end', 1_000)).toMatchObject({ exitCode: 1 });
+    expect(await within(command.ended, 'the end')).toMatchObject({ exitCode: 1 });
     expect(await answer).toBeInstanceOf(Error);
   });
 });

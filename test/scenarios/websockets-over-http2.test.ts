@@ -408,7 +408,7 @@ describe('an open tunnel', () => {
     let received = 0;
     stream.on('data', (chunk: Buffer) => (received += chunk.length));
     stream.resume();
-    await until(() => received === size, 'all of it', 10_000);
+    await until(() => received === size, 'all of it');
   });
 
   it('lets the client wait when the upstream does not read, and loses nothing', async () => {
@@ -423,7 +423,7 @@ describe('an open tunnel', () => {
     let received = 0;
     upstream.on('data', (chunk: Buffer) => (received += chunk.length));
     upstream.resume();
-    await until(() => received === size, 'all of it', 10_000);
+    await until(() => received === size, 'all of it');
   });
 
   it('is closed with 1001 when it was silent for too long, and at its greatest age', async () => {
@@ -569,7 +569,7 @@ describe('where messages are looked at', () => {
     let received = 0;
     stream.on('data', (chunk: Buffer) => (received += chunk.length));
     stream.resume();
-    await until(() => received === messages.length, 'all of it', 10_000);
+    await until(() => received === messages.length, 'all of it');
   });
 });
 

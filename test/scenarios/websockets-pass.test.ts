@@ -459,7 +459,7 @@ describe('an open tunnel', () => {
       let received = 0;
       to.on('data', (chunk: Buffer) => (received += chunk.length));
       to.resume();
-      await until(() => received === size, 'all of it', 10_000);
+      await until(() => received === size, 'all of it');
       connection.close();
     },
   );

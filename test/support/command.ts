@@ -69,7 +69,7 @@ export function spawnAya(args: readonly string[], { main = MAIN, cwd, openFiles 
 
 /** Runs `aya …` to its end. */
 export function aya(...args: readonly string[]): Promise<Ended> {
-  return within(spawnAya(args).ended, `the end of aya ${args.join(' ')}`, 15_000);
+  return within(spawnAya(args).ended, `the end of aya ${args.join(' ')}`, 30_000);
 }
 
 export interface Served {
@@ -86,7 +86,7 @@ export async function ready(command: Command): Promise<Served> {
       return command.log.find(({ event }) => event === 'ready');
     },
     'the gateway to listen',
-    15_000,
+    30_000,
   );
   const [{ port }] = line['listeners'] as [{ port: number }];
   return { url: `http://127.0.0.1:${port}`, adminUrl: line['admin'] as string };

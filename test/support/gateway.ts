@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { beforeAll } from 'vitest';
 import type { Clock } from '../../src/clock.ts';
 import { startGateway, type ExitSummary } from '../../src/control/gateway.ts';
 import { spawnWorker, type SpawnThread, type ThreadLine } from '../../src/control/thread-line.ts';
@@ -110,6 +111,28 @@ export async function gatewayFixture({
     admin,
     close,
     threads,
+  };
+}
+
+/**
+ * One gateway for the tests of a file, called where the file begins. Each test gives it the files it serves from then on:
+ * a reload costs a twentieth of a start. What is remembered by name, as a budget is, is remembered from test to test.
+ */
+export function reloadedGateway(
+  options: Omit<GatewayFixtureOptions, 'files'> = {},
+): (files: GatewayFixtureOptions['files']) => Promise<GatewayFixture> {
+  let gateway: GatewayFixture;
+  let served: readonly string[] = [];
+  beforeAll(async () => {
+    gateway = await gatewayFixture({ ...options, files: {} });
+  });
+  return async (files) => {
+    for (const file of served) if (!(file in files)) await gateway.remove(file);
+    for (const [file, content] of Object.entries(files)) await gateway.write(file, content);
+    served = Object.keys(files);
+    const { status, body } = await gateway.reload();
+    if (status !== 200) throw new Error(`the files are refused: ${body}`);
+    return gateway;
   };
 }
 

@@ -93,5 +93,5 @@ export function answerOf(stream: ClientHttp2Stream): Promise<Http2Answer> {
       }),
     ),
   );
-  return within(closed, 'the end of the stream', 10_000);
+  return within(closed, 'the end of the stream');
 }

@@ -40,7 +40,10 @@ export interface AskOptions {
 
 export class RawConnection {
   readonly socket: Socket;
-  #received: Buffer = Buffer.alloc(0);
+  /** Has room for what is still to come: a large answer is not copied again for each of its pieces. */
+  #room = Buffer.alloc(4096);
+  #from = 0;
+  #to = 0;
   #closed: 'open' | 'fin' | 'reset' = 'open';
   #onChange: () => void = () => {};
 
@@ -53,7 +56,7 @@ export class RawConnection {
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', (chunk) => {
-      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#keep(chunk);
       this.#onChange();
     });
     socket.on('end', () => this.#close('fin'));
@@ -67,7 +70,7 @@ export class RawConnection {
   }
 
   get received(): Buffer {
-    return this.#received;
+    return this.#room.subarray(this.#from, this.#to);
   }
 
   send(bytes: string | Buffer): void {
@@ -75,7 +78,7 @@ export class RawConnection {
   }
 
   /** Resolves when `enough` holds of this connection, or it closed; rejects at the deadline. */
-  async wait(enough: () => boolean, what: string, deadlineMs = 5_000): Promise<void> {
+  async wait(enough: () => boolean, what: string, deadlineMs?: number): Promise<void> {
     const reached = new Promise<void>((resolve, reject) => {
       this.#onChange = () => {
         try {
@@ -93,7 +96,7 @@ export class RawConnection {
   read(methods: readonly string[] = ['GET']): RawResult {
     const responses: RawResponse[] = [];
     const interim: RawResponse[] = [];
-    let leftover = this.#received;
+    let leftover = this.received;
     let malformed: string | undefined;
     try {
       while (leftover.length > 0) {
@@ -117,19 +120,28 @@ export class RawConnection {
     let response: RawResponse | undefined;
     await this.wait(() => (response ??= this.#take(method)) !== undefined, `an answer to ${method}`, deadlineMs);
     if (response !== undefined) return response;
-    throw new Error(
-      `no answer but ${this.#closed} behind ${JSON.stringify(this.#received.toString('latin1', 0, 300))}`,
-    );
+    throw new Error(`no answer but ${this.#closed} behind ${JSON.stringify(this.received.toString('latin1', 0, 300))}`);
   }
 
   #take(method: string): RawResponse | undefined {
     for (;;) {
-      const read = readResponse(this.#received, method, this.#closed === 'fin');
+      const read = readResponse(this.received, method, this.#closed === 'fin');
       if (read === undefined) return undefined;
-      this.#received = read.rest;
+      this.#from = this.#to - read.rest.length;
       const response = toResponse(read.message);
       if (response.status >= 200 || response.status === 101) return response;
     }
+  }
+
+  #keep(chunk: Buffer): void {
+    if (this.#to + chunk.length > this.#room.length) {
+      const kept = this.received;
+      this.#room = Buffer.alloc(2 * (kept.length + chunk.length));
+      this.#room.set(kept);
+      [this.#from, this.#to] = [0, kept.length];
+    }
+    this.#room.set(chunk, this.#to);
+    this.#to += chunk.length;
   }
 
   /** Sends a FIN: nothing more will be asked, answers are still read. */
@@ -154,7 +166,7 @@ export class RawConnection {
 
 /** Opens a connection, sends the bytes, and reads until the options are met, the close, or the deadline. */
 export async function ask(port: number, bytes: string | Buffer, options: AskOptions = {}): Promise<RawResult> {
-  const { methods = ['GET'], answers = 1, toClose = answers === 0, halfClose = false, deadlineMs = 3_000 } = options;
+  const { methods = ['GET'], answers = 1, toClose = answers === 0, halfClose = false, deadlineMs } = options;
   const connection = await RawConnection.open(port);
   try {
     connection.send(bytes);

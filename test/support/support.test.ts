@@ -102,7 +102,8 @@ describe('the load', () => {
 
   it('notices failures', async () => {
     const upstream = await startUpstream('one', status(503));
-    const load = startLoad(upstream.url, { clients: 1 });
+    // The first fifty failures are kept: a quick service would fill them before it is gone.
+    const load = startLoad(upstream.url, { clients: 1, everyMs: 5 });
     await until(() => load.failed > 3, 'failures');
     await upstream.kill();
     await until(() => load.failures.some((line) => /ECONNREFUSED/.test(line)), 'a refused connection');

@@ -6,11 +6,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const POLL_MS = 10;
 
+/** Costs nothing where things go well, and is enough for a machine that has a lot else to do. */
+const PATIENCE_MS = 15_000;
+
 /** Resolves with the first truthy value of `condition`; rejects when it has none by the deadline. */
 export async function until<Value>(
   condition: () => Value | Promise<Value>,
   what: string,
-  deadlineMs = 5_000,
+  deadlineMs = PATIENCE_MS,
 ): Promise<NonNullable<Value>> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
@@ -22,7 +25,7 @@ export async function until<Value>(
 }
 
 /** The promise, or a rejection that names what did not happen in time. */
-export function within<Value>(promise: Promise<Value>, what: string, deadlineMs = 5_000): Promise<Value> {
+export function within<Value>(promise: Promise<Value>, what: string, deadlineMs = PATIENCE_MS): Promise<Value> {
   let timeout: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
     timeout = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms: ${what}`)), deadlineMs);

@@ -27,7 +27,7 @@ const fieldsOf = (body: string): Record<string, string> => {
 
 beforeAll(async () => {
   orders = await startUpstream('orders');
-  provider = await startIdentityProvider((client) => (client === 'brief' ? 1 : 600));
+  provider = await startIdentityProvider((client) => (client === 'brief' ? 3 : 600));
   const issuer = provider.url;
   const cookie = { secret: SECRET };
   const shop = { issuer, clientId: 'shop', clientSecret: 'shop-secret', cookie };
@@ -520,7 +520,7 @@ describe('a session whose access token ends', () => {
   const askedFor = (path: string) => provider.paths.filter((each) => each === path).length;
   const isDue = async (browser: Browser) => {
     const loggedInAt = performance.now();
-    await until(() => performance.now() - loggedInAt > 900, 'the time to renew it');
+    await until(() => performance.now() - loggedInAt > 2_700, 'the time to renew it');
     provider.paths.length = 0;
     return browser;
   };
