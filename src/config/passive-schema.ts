@@ -93,7 +93,7 @@ export const PassiveHealthSchema = settings(
       }),
     ),
   },
-  'What real traffic tells about an endpoint.',
+  'What real traffic tells about an endpoint. Nobody is ejected for failing while most of the others fail as well.',
 );
 
 export type StatusesConfig = StaticDecode<typeof StatusesSchema>;

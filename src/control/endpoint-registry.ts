@@ -152,12 +152,15 @@ export class EndpointRegistry {
     return (this.#table.status(endpoint.row) & bit) !== 0;
   }
 
-  /** Sets or clears one reason not to use the endpoint. Nothing happens when it is so already, or when the endpoint is gone. */
-  set(endpoint: RegisteredEndpoint, bit: number, on: boolean, reason: string): void {
+  /**
+   * Sets or clears one reason not to use the endpoint. Nothing happens when it is so already, or when the endpoint is gone.
+   * @param isStart whoever comes back starts slowly.
+   */
+  set(endpoint: RegisteredEndpoint, bit: number, on: boolean, reason: string, isStart = !on): void {
     const entry = this.#entries.get(endpoint.row);
     if (entry !== endpoint || this.has(endpoint, bit) === on) return;
-    // Whoever comes back starts slowly, as does whoever joins; before the threads see that it may be picked.
-    if (!on && isAvailable(this.status(entry) & ~bit)) this.#table.setStartedAt(entry.row, this.#now);
+    // As does whoever joins; before the threads see that it may be picked.
+    if (isStart && isAvailable(this.status(entry) & ~bit)) this.#table.setStartedAt(entry.row, this.#now);
     this.#table.setStatus(entry.row, bit, on);
     this.note(entry.row, reason);
     for (const listener of this.#listeners) listener({ endpoint, bit, on, reason });

@@ -36,7 +36,9 @@ const STATUS = 0;
 const IN_FLIGHT = 1;
 const CONSECUTIVE_FAILURES = 2;
 const CONSECUTIVE_GATEWAY_FAILURES = 3;
-const INT_COLUMNS = 4;
+/** One bit for each of its last 32 answers, the latest the lowest; set: it was a failure. */
+const LATELY = 4;
+const INT_COLUMNS = 5;
 
 /** Cells of one row in the Float64 part. */
 const AVERAGE_MS = 0;
@@ -195,16 +197,22 @@ export class EndpointTable {
     }
   }
 
-  // --- failures in a row, over all threads ---
+  // --- failures in a row, and of the last answers, over all threads ---
 
-  /** @returns how many there are now. */
+  /** @returns how many in a row there are now. */
   addFailure(row: number): number {
-    return Atomics.add(this.#ints, row * INT_COLUMNS + CONSECUTIVE_FAILURES, 1) + 1;
+    const cells = row * INT_COLUMNS;
+    this.#ints[cells + LATELY] = (this.#ints[cells + LATELY]! << 1) | 1;
+    return Atomics.add(this.#ints, cells + CONSECUTIVE_FAILURES, 1) + 1;
   }
 
-  clearFailures(row: number): void {
-    const cell = row * INT_COLUMNS + CONSECUTIVE_FAILURES;
-    if (this.#ints[cell] !== 0) Atomics.store(this.#ints, cell, 0);
+  /** Writes nothing where nothing has failed lately. */
+  addSuccess(row: number): void {
+    const cells = row * INT_COLUMNS;
+    if (this.#ints[cells + CONSECUTIVE_FAILURES] !== 0) Atomics.store(this.#ints, cells + CONSECUTIVE_FAILURES, 0);
+    // A plain cell: an answer that two threads forget between them does no harm.
+    const lately = this.#ints[cells + LATELY]!;
+    if (lately !== 0) this.#ints[cells + LATELY] = lately << 1;
   }
 
   failures(row: number): number {
@@ -213,6 +221,13 @@ export class EndpointTable {
 
   setFailures(row: number, count: number): void {
     Atomics.store(this.#ints, row * INT_COLUMNS + CONSECUTIVE_FAILURES, count);
+  }
+
+  /** Of its last 32 answers, how many were failures. */
+  failedLately(row: number): number {
+    let count = 0;
+    for (let bits = this.#ints[row * INT_COLUMNS + LATELY]!; bits !== 0; bits &= bits - 1) count++;
+    return count;
   }
 
   /** Failures in a row of which the service itself said nothing, or that its own gateway answered. */

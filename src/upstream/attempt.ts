@@ -309,7 +309,7 @@ class Attempt extends Deadline implements Call, Control {
 
   #clear(): void {
     const { table } = this.#context;
-    table.clearFailures(this.#endpoint.row);
+    table.addSuccess(this.#endpoint.row);
     table.clearGatewayFailures(this.#endpoint.row);
   }
 

@@ -43,7 +43,11 @@ async function compile(scenario: Scenario, balance: Balance, { pool, route }: Ov
   const written = {
     pools: {
       service: {
-        endpoints: scenario.servers.map(({ weight = 1 }, number) => ({ url: urlOf(number), weight })),
+        endpoints: scenario.servers.map(({ weight = 1, priority = 0 }, number) => ({
+          url: urlOf(number),
+          weight,
+          priority,
+        })),
         ...scenario.pool,
         ...pool,
         balance: balance === ORACLE ? 'random' : balance,
@@ -63,11 +67,16 @@ export function urlOf(number: number): string {
   return `http://10.0.0.${number + 1}:8080`;
 }
 
-/** Who knows everything needs nobody to be ejected for him. */
+/** Who knows everything needs nobody to be ejected for him, and nobody to stand by. */
 function allKnowing(config: Config): Config {
-  const pools = config.pools.map(({ breaker: _breaker, health, ...pool }) => {
+  const pools = config.pools.map(({ breaker: _breaker, health, endpoints, ...pool }) => {
     const { active: _active, ...rest } = health;
-    return { ...pool, balance: ORACLE, health: { ...rest, passive: false as const } };
+    return {
+      ...pool,
+      endpoints: endpoints.map((endpoint) => ({ ...endpoint, priority: 0 })),
+      balance: ORACLE,
+      health: { ...rest, passive: false as const },
+    };
   });
   return { ...config, pools };
 }

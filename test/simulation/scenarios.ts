@@ -33,6 +33,24 @@ export interface Stage {
 const ORDINARY: ServerSpec = { workers: 4, meanMs: 50 };
 const five = (spec: ServerSpec = ORDINARY): ServerSpec[] => Array.from({ length: 5 }, () => spec);
 const FROM_THE_START = { from: 0, until: 1 };
+const CHECKED = { health: { active: { path: '/healthz', interval: '1s', timeout: '500ms' } } };
+
+function crowd(stage: Stage): void {
+  stage.at(0.4, () => (stage.rate = 4));
+  stage.at(0.6, () => (stage.rate = 1));
+}
+
+function deploy({ servers, at }: Stage): void {
+  servers.forEach((server, number) => {
+    const from = 0.1 + 0.16 * number;
+    at(from, () => (server.state = 'refusing'));
+    at(from + 0.04, () => {
+      server.state = 'up';
+      server.slowness = 3;
+    });
+    at(from + 0.08, () => (server.slowness = 1));
+  });
+}
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -94,6 +112,26 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'one-worse',
+    what: 'all five take twice as long for a third of the run, and one of them answers 503 at once',
+    servers: five({ ...ORDINARY, backlog: 20 }),
+    perSecond: 240,
+    seconds: 60,
+    patienceMs: 5_000,
+    route: { retry: { on: ['connect', 'reset', 503] } },
+    recovers: { from: 2 / 3, until: 1 },
+    play: ({ servers, at }) => {
+      at(1 / 3, () => {
+        for (const server of servers) server.slowness = 2;
+        servers[4]!.failure = { status: 503, share: 1, afterMs: 1 };
+      });
+      at(2 / 3, () => {
+        for (const server of servers) server.slowness = 1;
+        servers[4]!.failure = undefined;
+      });
+    },
+  },
+  {
     name: 'outage',
     what: 'all five answer 503 at once for a fifth of the run',
     servers: five(),
@@ -115,10 +153,18 @@ export const SCENARIOS: readonly Scenario[] = [
     patienceMs: 5_000,
     route: { rateLimit: { max: 360, per: '1s', by: 'route', burst: 36 } },
     recovers: { from: 0.6, until: 1 },
-    play: (stage) => {
-      stage.at(0.4, () => (stage.rate = 4));
-      stage.at(0.6, () => (stage.rate = 1));
-    },
+    play: crowd,
+  },
+  {
+    name: 'queue',
+    what: 'the same crowd; no limit of the route, but forty requests at once in the pool, and a queue',
+    servers: five({ ...ORDINARY, backlog: 50 }),
+    perSecond: 160,
+    seconds: 60,
+    patienceMs: 5_000,
+    pool: { maxInFlight: { max: 40 } },
+    recovers: { from: 0.6, until: 1 },
+    play: crowd,
   },
   {
     name: 'rolling-deploy',
@@ -126,18 +172,35 @@ export const SCENARIOS: readonly Scenario[] = [
     servers: five(),
     perSecond: 200,
     seconds: 60,
-    pool: { health: { active: { path: '/healthz', interval: '1s', timeout: '500ms' } } },
+    pool: CHECKED,
+    servesAll: true,
+    play: deploy,
+  },
+  {
+    name: 'slow-start',
+    what: 'the same deploy, with a slow start of five seconds',
+    servers: five(),
+    perSecond: 200,
+    seconds: 60,
+    pool: { ...CHECKED, slowStart: '5s' },
+    servesAll: true,
+    play: deploy,
+  },
+  {
+    name: 'spill',
+    what: 'four, and three that stand by; two of the four are away for half of the run; checked each second',
+    servers: [
+      ...Array.from({ length: 4 }, () => ORDINARY),
+      ...Array.from({ length: 3 }, () => ({ ...ORDINARY, priority: 1 })),
+    ],
+    perSecond: 192,
+    seconds: 60,
+    pool: CHECKED,
+    recovers: { from: 0.25, until: 0.75 },
     servesAll: true,
     play: ({ servers, at }) => {
-      servers.forEach((server, number) => {
-        const from = 0.1 + 0.16 * number;
-        at(from, () => (server.state = 'refusing'));
-        at(from + 0.04, () => {
-          server.state = 'up';
-          server.slowness = 3;
-        });
-        at(from + 0.08, () => (server.slowness = 1));
-      });
+      at(0.25, () => servers.slice(0, 2).forEach((server) => server.crash()));
+      at(0.75, () => servers.slice(0, 2).forEach((server) => (server.state = 'up')));
     },
   },
   {

@@ -54,9 +54,10 @@ function shortRun(seed: number): Promise<Run> {
   });
 }
 
-async function summaryOf(name: string, balance: Balance, seeds: number): Promise<Summary> {
+async function summaryOf(name: string, balance: Balance, seeds: number, pool?: object): Promise<Summary> {
   const runs: Run[] = [];
-  for (let seed = 1; seed <= seeds; seed++) runs.push(await simulate({ scenario: scenario(name), balance, seed }));
+  for (let seed = 1; seed <= seeds; seed++)
+    runs.push(await simulate({ scenario: scenario(name), balance, seed, pool }));
   return summarise(runs);
 }
 
@@ -120,6 +121,24 @@ describe('every balancer', () => {
   );
 });
 
+describe('ejection', () => {
+  const OFF = { health: { passive: false } };
+
+  it.each(['brown-out', 'outage'])('does no harm in a(n) %s, which all endpoints have', async (name) => {
+    const shipped = await summaryOf(name, 'least-connections', 2);
+    const without = await summaryOf(name, 'least-connections', 2, OFF);
+    expect(shipped.failed).toBeLessThan(without.failed + 0.005);
+    expect(shipped.recoveredMs).toBeLessThan(1_000);
+  });
+
+  it('holds off whoever is worse than the others, though all do badly', async () => {
+    const shipped = await summaryOf('one-worse', 'least-connections', 2);
+    const without = await summaryOf('one-worse', 'least-connections', 2, OFF);
+    expect(shipped.failed).toBeLessThan(without.failed * 0.6);
+    expect(shipped.recoveredMs).toBeLessThan(1_000);
+  });
+});
+
 describe('retries', () => {
   it.each(['brown-out', 'outage'])('in a(n) %s add no more than their budget, in any ten seconds', async (name) => {
     for (const balance of ['least-connections', 'random']) {
@@ -130,8 +149,8 @@ describe('retries', () => {
     }
   });
 
-  it('carry all requests through a rolling deploy and the death of one of two', async () => {
-    for (const name of ['rolling-deploy', 'two-endpoints']) {
+  it('carry all requests through a rolling deploy, the death of one of two, and of half of a level', async () => {
+    for (const name of ['rolling-deploy', 'two-endpoints', 'spill']) {
       const { failed, left, refused } = await summaryOf(name, 'least-connections', 3);
       expect([failed, left, refused]).toEqual([0, 0, 0]);
     }

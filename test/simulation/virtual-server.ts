@@ -10,6 +10,7 @@ export interface ServerSpec {
   /** Mean service time. */
   readonly meanMs: number;
   readonly weight?: number;
+  readonly priority?: number;
   /** Requests that may wait for a worker; further ones get 503 at once. */
   readonly backlog?: number;
 }

@@ -29,6 +29,12 @@ function pool(count: number, passive: PoolOptions['passive'] = {}, endpoint: Par
     const settings = at(0).pool.health.passive;
     return settings === false ? PASSIVE.consecutiveFailures : settings.consecutiveFailures;
   };
+  const fail = (index: number, times = 5, reason = 'status 500') => {
+    for (let time = 0; time < times; time++) {
+      const failures = table.addFailure(at(index).row);
+      if (failures % threshold() === 0) watch.suspect(at(index).row, reason);
+    }
+  };
   return {
     clock,
     entries,
@@ -36,15 +42,18 @@ function pool(count: number, passive: PoolOptions['passive'] = {}, endpoint: Par
     serve,
     at,
     watch,
-    pass: (index: number) => table.clearFailures(at(index).row),
+    pass: (index: number) => table.addSuccess(at(index).row),
     /** Those that nobody was found at. */
     gone,
-    fail(index: number, times = 5, reason = 'status 500') {
-      for (let time = 0; time < times; time++) {
-        const failures = table.addFailure(at(index).row);
-        if (failures % threshold() === 0) watch.suspect(at(index).row, reason);
-      }
+    startedAt: (index: number) => table.startedAt(at(index).row),
+    status: (index: number) => at(index).history.at(-1)?.reason,
+    /** One failure of each in turn, as a balancer that is fair brings them. */
+    failAll(times: number) {
+      for (let time = 0; time < times; time++) for (let index = 0; index < count; index++) fail(index, 1);
     },
+    ejected: () =>
+      Array.from({ length: count }, (_, index) => index).filter((index) => registry.has(at(index), ENDPOINT.ejected)),
+    fail,
     isEjected: (index: number) => registry.has(at(index), ENDPOINT.ejected),
     /** Milliseconds until the endpoint is back. */
     ejectedForMs(index: number): number {
@@ -73,10 +82,9 @@ describe('how many a pool can spare', () => {
     expect(isEjected(0)).toBe(true);
   });
 
-  test('a pool of two loses one, never both', () => {
+  test('a pool of two loses one', () => {
     const { fail, isEjected } = pool(2);
     fail(0);
-    fail(1);
     expect([isEjected(0), isEjected(1)]).toEqual([true, false]);
   });
 
@@ -113,8 +121,17 @@ describe('how many a pool can spare', () => {
     expect(entries).toHaveLength(1);
   });
 
+  test('and again when it comes again', () => {
+    const { fail, pass, entries, clock } = pool(1);
+    fail(0, 50);
+    pass(0);
+    clock.advance(60_000);
+    fail(0, 50);
+    expect(entries).toHaveLength(2);
+  });
+
   test('one that was kept goes as soon as another is back', () => {
-    const { fail, isEjected, clock } = pool(2);
+    const { fail, isEjected, clock } = pool(3);
     fail(0);
     fail(1);
     clock.advance(30_000);
@@ -122,12 +139,116 @@ describe('how many a pool can spare', () => {
   });
 
   test('one that was kept and has answered well since is not blamed for the past', () => {
-    const { fail, pass, isEjected, clock } = pool(2);
+    const { fail, pass, isEjected, clock } = pool(3);
     fail(0);
     fail(1);
     pass(1);
     clock.advance(30_000);
     expect(isEjected(1)).toBe(false);
+  });
+});
+
+describe('trouble that the others have too', () => {
+  test.each([2, 3, 5])('ejects none of %i that fail alike, however long, and it is told why', (count) => {
+    const { failAll, ejected, entries } = pool(count);
+    failAll(100);
+    expect(ejected()).toEqual([]);
+    const why = count === 2 ? 'its only peer fails as well' : `${count - 1} of its ${count - 1} peers fail as well`;
+    expect(entries.map(({ event, message }) => [event, message])).toEqual(
+      Array.from({ length: count }, () => ['endpoint_not_ejected', `not ejected because ${why}`]),
+    );
+  });
+
+  test.each([2, 3, 5])('is not what a single bad one of %i has: it goes after five failures', (count) => {
+    const { fail, ejected } = pool(count);
+    fail(count - 1, 4);
+    expect(ejected()).toEqual([]);
+    fail(count - 1, 1);
+    expect(ejected()).toEqual([count - 1]);
+  });
+
+  test('brings back whoever was ejected before the others began to fail, as if nothing had been', () => {
+    const { fail, failAll, ejected, status, pass, ejectedForMs, clock } = pool(5);
+    fail(0);
+    expect(ejected()).toEqual([0]);
+    failAll(5);
+    expect(ejected()).toEqual([]);
+    expect(status(0)).toBe('passive: no worse than the others: 3 of its 4 peers fail as well');
+    // It is not on probation, and its next ejection is not its second.
+    for (let answer = 0; answer < 32; answer++) for (let index = 0; index < 5; index++) pass(index);
+    fail(0, 4);
+    expect(ejected()).toEqual([]);
+    fail(0, 1);
+    expect(ejectedForMs(0)).toBe(30_000);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('is forgotten after 32 answers', () => {
+    const { fail, failAll, pass, ejected } = pool(3);
+    failAll(40);
+    for (let answer = 0; answer < 30; answer++) for (let index = 0; index < 3; index++) pass(index);
+    fail(2);
+    expect(ejected()).toEqual([2]);
+  });
+
+  test('has no part in what half of the others do not have', () => {
+    const { fail, ejected } = pool(5, { maxEjected: 0.8 });
+    for (let time = 0; time < 10; time++) for (const bad of [0, 1, 2]) fail(bad, 1);
+    expect(ejected()).toEqual([0, 1, 2]);
+  });
+
+  test('is none when the others fail less than half as often', () => {
+    const { fail, pass, ejected } = pool(3);
+    // Four of five against three of eight.
+    for (let answers = 0; answers < 30; answers += 5) {
+      fail(0, 4);
+      pass(0);
+      for (const other of [1, 2]) {
+        fail(other, 3);
+        for (let good = 0; good < 5; good++) pass(other);
+      }
+    }
+    fail(0, 5);
+    expect(ejected()).toEqual([0]);
+  });
+
+  test('does not keep a pool whole that may be emptied', () => {
+    const { failAll, ejected } = pool(3, { maxEjected: 1 });
+    failAll(5);
+    expect(ejected()).toEqual([0, 1, 2]);
+  });
+
+  test('does not bring back whoever is slow', () => {
+    const { failAll, ejected, watch, at } = pool(5);
+    failAll(2);
+    watch.blame(at(0), { cause: 'slow', what: 'half of its answers took 900 ms or longer' });
+    failAll(20);
+    expect(ejected()).toEqual([0]);
+  });
+
+  test('keeps whoever fails too large a share of a window', () => {
+    const { failAll, ejected, watch, at } = pool(3, { consecutiveFailures: 0 });
+    failAll(20);
+    watch.blame(at(0), { cause: 'failure-percentage', what: '20 of 20 answers failed' });
+    expect(ejected()).toEqual([]);
+  });
+
+  test('ends what is only logged as well', () => {
+    const { fail, failAll, entries } = pool(3, { mode: 'log' });
+    fail(0);
+    failAll(100);
+    const [first, ...others] = entries.map(({ event }) => event);
+    expect(first).toBe('endpoint_would_be_ejected');
+    expect(others).toEqual(Array.from({ length: 3 }, () => 'endpoint_not_ejected'));
+  });
+
+  test('does not make its endpoint start slowly', () => {
+    const { fail, failAll, ejected, startedAt, clock } = pool(5);
+    clock.advance(1_000);
+    fail(0);
+    failAll(5);
+    expect(ejected()).toEqual([]);
+    expect(startedAt(0)).toBe(0);
   });
 });
 

@@ -1,9 +1,10 @@
 /**
  * Passive health: what real traffic tells. The data threads count failures in a row and report an endpoint as suspect, and
- * outliers.ts compares endpoints; here, where the whole pool is seen, it is decided whether the pool can spare it. An
- * ejection ends by itself, and on probation: one more failure ejects again, and for longer. A good active probe alone does
- * not end it: a health endpoint that answers 200 while requests fail must not have the last word. Probes that failed and
- * then pass again do: the endpoint was away, and whatever is back need not wait for the sentence of what it was.
+ * outliers.ts compares endpoints; here, where the whole pool is seen, it is decided whether the pool can spare it, and
+ * whether it is any worse than its peers (peers.ts): one that fails as they do stays, or is back at once as if nothing had been.
+ * Any other ejection ends by itself, and on probation: one more failure ejects again, and for longer. A good active probe
+ * alone does not end it: a health endpoint that answers 200 while requests fail must not have the last word. Probes that
+ * failed and then pass again do: the endpoint was away, and whatever is back need not wait for the sentence of what it was.
  * One that is ejected because nobody was there has gone, though no probe may have come in that moment.
  */
 import type { Clock, Timer } from '../../clock.ts';
@@ -15,13 +16,17 @@ import { hasBreaker } from '../../upstream/breaker.ts';
 import type { ControlLog } from '../log.ts';
 import type { EjectionCause, EjectionCount } from '../view.ts';
 import type { Evidence } from './outlier-rules.ts';
+import { sharedTrouble } from './peers.ts';
 
 /** What is remembered of an endpoint that was suspect at least once. */
 interface Suspect {
   /** Why it was suspect the last time: `status 500`, `connection_refused`. */
   suspicion: string;
-  /** What it would have been ejected for, had the pool been able to spare it: said once. */
+  /** What it would have been ejected for, had nothing been against it: said once for as long as it goes on. */
   sparedFor: EjectionCause | undefined;
+  sparedAt: number;
+  /** undefined: it is not ejected. */
+  ejectedFor: EjectionCause | undefined;
   /** It would be ejected now, if that were not only logged. */
   isOnlyLogged: boolean;
   /** Ejections in a row when it was last ejected; decays from `returnedAt` on. */
@@ -64,6 +69,7 @@ export class PassiveHealth {
     const passive = settings(endpoint);
     if (passive === undefined) return;
     this.#recordOf(endpoint).suspicion = reason;
+    this.#pardon(endpoint.pool.name, passive);
     this.#consider(endpoint, passive);
   }
 
@@ -72,6 +78,7 @@ export class PassiveHealth {
     const passive = settings(endpoint);
     if (passive === undefined || !this.#parts.registry.isServing(endpoint)) return;
     const record = this.#recordOf(endpoint);
+    this.#pardon(endpoint.pool.name, passive);
     if (!this.#isOut(endpoint)) this.#ejectIfSpared(endpoint, passive, record, evidence);
   }
 
@@ -155,31 +162,63 @@ export class PassiveHealth {
     record: Suspect,
     evidence: Evidence,
   ): void {
-    const obstacle = this.#obstacle(endpoint, passive);
+    const obstacle = this.#obstacle(endpoint, passive) ?? this.#excuse(endpoint, passive, evidence.cause);
     if (obstacle === undefined) {
       this.#eject(endpoint, passive, record, evidence);
       return;
     }
-    if (record.sparedFor === undefined) {
+    const now = this.#parts.clock.now();
+    if (record.sparedFor === undefined || now - record.sparedAt > passive.ejectFor) {
       const where = { pool: endpoint.pool.name, endpoint: endpoint.url };
       const reason = isInARow(evidence.cause) ? record.suspicion : evidence.what;
       this.#parts.log.warn({ event: 'endpoint_not_ejected', ...where, reason }, `not ejected because ${obstacle}`);
     }
     record.sparedFor = evidence.cause;
+    record.sparedAt = now;
   }
 
   /** Why the pool cannot spare the endpoint; undefined when it can. */
-  #obstacle(endpoint: RegisteredEndpoint, { maxEjected, minHealthy }: PassiveHealthConfig): string | undefined {
+  #obstacle(endpoint: RegisteredEndpoint, passive: PassiveHealthConfig): string | undefined {
     const members = this.#parts.registry.pools.get(endpoint.pool.name) ?? [];
     const ejected = members.filter((member) => this.#isOut(member)).length;
     // A share of a small pool rounds to none, which would turn ejection off exactly where one bad endpoint hurts most.
-    const allowed = Math.max(1, Math.floor(members.length * maxEjected));
+    const allowed = Math.max(1, Math.floor(members.length * passive.maxEjected));
     if (ejected >= allowed) return `${ejected} of ${members.length} endpoints are ejected already, ${allowed} may be`;
-    const needed = minHealthy ?? (maxEjected >= 1 ? 0 : 1);
-    const left = members.filter((member) => member !== endpoint && this.#canServe(member)).length;
+    const needed = neededOf(passive);
+    const left = this.#peers(endpoint).length;
     if (left >= needed) return undefined;
     if (left === 0) return 'no other endpoint of the pool is available';
     return `only ${left} of the others ${left === 1 ? 'is' : 'are'} available, minHealthy is ${needed}`;
+  }
+
+  /** Why failing is no reason to eject this one; undefined when it is. */
+  #excuse(endpoint: RegisteredEndpoint, passive: PassiveHealthConfig, cause: EjectionCause): string | undefined {
+    if (!isOfFailing(cause) || mayBeEmptied(passive)) return undefined;
+    return sharedTrouble(this.#failedLately(endpoint), this.#peers(endpoint).map(this.#failedLately));
+  }
+
+  /** Those that were ejected for failing are back once most of those that still serve fail as well. */
+  #pardon(pool: string, passive: PassiveHealthConfig): void {
+    if (mayBeEmptied(passive)) return;
+    const members = this.#parts.registry.pools.get(pool) ?? [];
+    const ejected = members.filter((member) => isOfFailing(this.#records.get(member)?.ejectedFor));
+    if (ejected.length === 0) return;
+    const serving = members.filter((member) => this.#canServe(member)).map(this.#failedLately);
+    for (const endpoint of ejected) {
+      const shared = sharedTrouble(this.#failedLately(endpoint), serving);
+      if (shared === undefined) continue;
+      const record = this.#recordOf(endpoint);
+      record.inARow -= 1;
+      this.#return(endpoint, record, `passive: no worse than the others: ${shared}`, false);
+    }
+  }
+
+  readonly #failedLately = ({ row }: RegisteredEndpoint): number => this.#parts.table.failedLately(row);
+
+  /** Those that would have its load. */
+  #peers(endpoint: RegisteredEndpoint): RegisteredEndpoint[] {
+    const members = this.#parts.registry.pools.get(endpoint.pool.name) ?? [];
+    return members.filter((member) => member !== endpoint && this.#canServe(member));
   }
 
   #canServe(member: RegisteredEndpoint): boolean {
@@ -200,6 +239,7 @@ export class PassiveHealth {
     const { registry, clock, log } = this.#parts;
     const { mode } = passive;
     record.sparedFor = undefined;
+    record.ejectedFor = cause;
     record.inARow = this.#decayed(record, passive) + 1;
     const name = `${mode} ${cause}`;
     record.counts.set(name, { cause, mode, count: (record.counts.get(name)?.count ?? 0) + 1 });
@@ -228,18 +268,19 @@ export class PassiveHealth {
     return Math.max(0, record.inARow - Math.floor(stayedMs / ejectFor));
   }
 
-  #return(endpoint: RegisteredEndpoint, record: Suspect, reason: string): void {
+  #return(endpoint: RegisteredEndpoint, record: Suspect, reason: string, isOnProbation = true): void {
     const { registry, table, clock } = this.#parts;
     record.timer?.cancel();
     record.timer = undefined;
     record.sparedFor = undefined;
     if (this.#isOut(endpoint)) record.returnedAt = clock.now();
     record.isOnlyLogged = false;
+    record.ejectedFor = undefined;
     if (!registry.has(endpoint, ENDPOINT.ejected)) return;
     const { consecutiveFailures = 1, consecutiveGatewayFailures = 1 } = settings(endpoint) ?? {};
-    table.setFailures(endpoint.row, Math.max(0, consecutiveFailures - 1));
-    table.setGatewayFailures(endpoint.row, consecutiveGatewayFailures - 1);
-    registry.set(endpoint, ENDPOINT.ejected, false, reason);
+    table.setFailures(endpoint.row, isOnProbation ? Math.max(0, consecutiveFailures - 1) : 0);
+    table.setGatewayFailures(endpoint.row, isOnProbation ? consecutiveGatewayFailures - 1 : 0);
+    registry.set(endpoint, ENDPOINT.ejected, false, reason, isOnProbation);
   }
 
   #forget(endpoint: RegisteredEndpoint, record: Suspect): void {
@@ -253,6 +294,8 @@ export class PassiveHealth {
     const record: Suspect = {
       suspicion: '',
       sparedFor: undefined,
+      sparedAt: 0,
+      ejectedFor: undefined,
       isOnlyLogged: false,
       inARow: 0,
       returnedAt: 0,
@@ -268,6 +311,21 @@ export class PassiveHealth {
 function settings(endpoint: RegisteredEndpoint): PassiveHealthConfig | undefined {
   const { passive } = endpoint.pool.health;
   return passive === false ? undefined : passive;
+}
+
+/** Endpoints that must stay available. */
+function neededOf({ minHealthy, maxEjected }: PassiveHealthConfig): number {
+  return minHealthy ?? (maxEjected >= 1 ? 0 : 1);
+}
+
+/** Who lets that happen wants a verdict on each endpoint for itself. */
+function mayBeEmptied(passive: PassiveHealthConfig): boolean {
+  return neededOf(passive) === 0;
+}
+
+/** The other causes compare with the pool by themselves. */
+function isOfFailing(cause: EjectionCause | undefined): boolean {
+  return isInARow(cause) || cause === 'failure-percentage';
 }
 
 /** undefined: it is spared for nothing. */
