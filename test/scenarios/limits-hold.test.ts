@@ -78,11 +78,11 @@ describe('a connection', () => {
       );
       return extra?.responses[0]?.status !== 200;
     }, 'a refusal');
+    connections[0]!.send(request('GET', '/x', 'any.test'));
+    expect((await connections[0]!.answer()).status).toBe(200);
     expect(
       await metric(gateway, 'aya_errors_total', 'route="__none__",type="connection_limit_reached"'),
     ).toBeGreaterThan(0);
-    connections[0]!.send(request('GET', '/x', 'any.test'));
-    expect((await connections[0]!.answer()).status).toBe(200);
     for (const connection of connections) connection.close();
     await until(
       async () => (await ask(gateway.port, request('GET', '/x', 'any.test'))).responses[0]?.status === 200,
