@@ -18,8 +18,8 @@ import { scanLanguage } from '../src/config/language.ts';
 import { assemble } from '../src/config/load.ts';
 import { createScrape } from '../src/control/scrape.ts';
 import { countersOf, scanPlugins } from '../src/extension.ts';
-import { CounterTable } from '../src/memory/counter-table.ts';
-import { adminView, fill } from './support/admin-view.ts';
+import { eventfulView } from './support/admin-view.ts';
+import { labelsOf, unanswered } from './support/promql.ts';
 
 const SOME_NETWORKS = expect.arrayContaining([expect.stringMatching(/\/\d+$/)]) as string[];
 const SOME_TEXT = expect.stringMatching(/./) as string;
@@ -43,42 +43,39 @@ function runAs(
   return { status, said: stdout + stderr };
 }
 
-/** Names of the metrics page, with the suffixes that histograms and summaries add. */
-async function metricNames(): Promise<Set<string>> {
-  const counters = countersOf(await scanPlugins());
-  const view = adminView({ staleFiles: ['x'], counters, counterTable: CounterTable.allocate(2, 16, counters) });
-  fill(view.metricTable);
-  const page = await createScrape(view).render();
-  const names = new Set([...page.matchAll(/^# TYPE (\S+) (counter|gauge)$/gm)].map(([, name]) => name!));
-  for (const [, name] of page.matchAll(/^([a-z_]+)(?:\{| )/gm)) names.add(name!);
-  return names;
-}
+const page = await eventfulPage();
 
-/** In an expression; names with a colon are recording rules. */
-const metricsIn = (text: string) =>
-  [...text.matchAll(/(?<![:\w])(?:aya|process)_[a-z_]+(?![:\w])/g)].map(([name]) => name);
+/** A page on which every metric has something to show. */
+async function eventfulPage(): Promise<string> {
+  const counters = countersOf(await scanPlugins());
+  return createScrape(eventfulView(counters)).render();
+}
 
 interface Panel {
   readonly title: string;
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
-  readonly targets?: readonly { readonly expr: string }[];
+  readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[];
 }
 
 describe('the dashboard', () => {
   const text = read('deploy/grafana/dashboards/aya.json');
-  const { panels, templating } = JSON.parse(text) as { panels: Panel[]; templating: { list: { name: string }[] } };
+  const { panels, templating, annotations } = JSON.parse(text) as {
+    panels: Panel[];
+    templating: { list: { name: string; query: { query: string } }[] };
+    annotations: { list: { expr: string }[] };
+  };
+  const exprs = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
 
-  it('asks only for metrics that the gateway has', async () => {
-    const known = await metricNames();
-    const asked = [
-      ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
-      JSON.stringify(templating),
-    ];
-    expect(asked.flatMap(metricsIn).filter((name) => !known.has(name))).toEqual([]);
+  it('asks only for series that the gateway has', () => {
+    const asked = [...exprs, ...annotations.list.map(({ expr }) => expr)];
+    expect(asked.flatMap((expr) => unanswered(expr, page))).toEqual([]);
+    const variables = templating.list.map(({ query: { query } }) => /label_values\((\w+), (\w+)\)/.exec(query)!);
+    const asIs = variables.map(([, metric, label]) => `sum by (${label}) (${metric})`);
+    expect(asIs.flatMap((expr) => unanswered(expr, page))).toEqual([]);
   });
 
   it('shows what an operator looks for', () => {
-    const asked = new Set(panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => metricsIn(expr))));
+    const asked = exprs.join('\n');
     for (const name of [
       'aya_requests_total',
       'aya_errors_total',
@@ -89,19 +86,41 @@ describe('the dashboard', () => {
       'aya_retries_total',
       'aya_event_loop_delay_seconds',
       'aya_config_file_stale',
+      'aya_grpc_calls_total',
+      'aya_endpoint_breaker_state',
+      'aya_pool_breaker_state',
+      'aya_retries_withheld_total',
+      'aya_hedges_total',
+      'aya_pool_waiting',
+      'aya_pool_refused_total',
+      'aya_shed_total',
+      'aya_fallbacks_total',
+      'aya_pool_load_share',
+      'aya_sticky_requests_total',
+      'aya_discovery_age_seconds',
+      'aya_endpoint_utilization',
     ]) {
-      expect(asked).toContain(name);
+      expect(asked).toContain(`${name}{`);
     }
   });
 
   it('uses only variables that it defines', () => {
     const defined = new Set([...templating.list.map(({ name }) => name), '__rate_interval']);
-    const used = panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => [...expr.matchAll(/\$(\w+)/g)]));
+    const used = exprs.flatMap((expr) => [...expr.matchAll(/\$(\w+)/g)]);
     expect(used.map(([, name]) => name!).filter((name) => !defined.has(name))).toEqual([]);
   });
 
+  it('names its lines by labels that they have', () => {
+    const wrong = panels
+      .flatMap(({ targets = [] }) => targets)
+      .filter(({ expr, legendFormat }) => {
+        const kept = /\bby \(([^)]*)\)/.exec(expr)?.[1]?.split(', ') ?? ['instance', ...labelsOf(expr, page)];
+        return [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].some(([, label]) => !kept.includes(label!));
+      });
+    expect(wrong).toEqual([]);
+  });
+
   it('has expressions that Prometheus reads', (context) => {
-    const exprs = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
     const rules = exprs.map((expr, at) => ({
       record: `panel:${at}`,
       expr: expr.replaceAll('$__rate_interval', '1m').replaceAll(/\$(\w+)/g, '.*'),
@@ -141,13 +160,12 @@ describe('Prometheus', () => {
     expect(tested.status).toBe(0);
   });
 
-  it('alerts on metrics that the gateway has, and each alert says what to do', async () => {
-    const known = await metricNames();
+  it('alerts on series that the gateway has, and each alert says what to do', () => {
     const { groups } = parse(read('deploy/prometheus/alerts.yml')) as {
       groups: { rules: { alert?: string; expr: string; annotations?: Record<string, string> }[] }[];
     };
     for (const { alert, expr, annotations } of groups.flatMap(({ rules }) => rules)) {
-      expect(metricsIn(expr).filter((name) => !known.has(name))).toEqual([]);
+      expect(unanswered(expr, page)).toEqual([]);
       if (alert !== undefined) expect(annotations).toEqual({ summary: SOME_TEXT, action: SOME_TEXT });
     }
   });

@@ -64,7 +64,8 @@ export function ayaCommand(
   mkdirSync(routesDir, { recursive: true });
   writeFileSync(
     join(place.dir, 'gateway.yaml'),
-    `listen: [{ host: 127.0.0.1, port: ${place.port}${tls === undefined ? '' : `, tls: { cert: ${tls.cert}, key: ${tls.key} }`} }]
+    `# All of the load comes from one address.
+listen: [{ host: 127.0.0.1, port: ${place.port}, limits: { connectionsPerClient: 10000 }${tls === undefined ? '' : `, tls: { cert: ${tls.cert}, key: ${tls.key} }`} }]
 threads: ${threads}
 admin: { port: 0 }
 drain: { delay: 0ms, timeout: 1s }

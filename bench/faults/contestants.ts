@@ -13,12 +13,17 @@ import { haproxy as bareHaproxy } from '../contestants/haproxy.ts';
 import { nginx as bareNginx } from '../contestants/nginx.ts';
 import { freePorts, type Command } from '../process.ts';
 
-/** What an endpoint may have at a time, waiting included: eight times what it works on. Beyond it the next is asked, or nobody. */
+/**
+ * What an endpoint may have at a time, waiting there included: eight times what it works on. Beyond it the next is asked, or
+ * nobody; where the proxy has a queue, requests wait in that for up to a second.
+ */
 const MOST_IN_FLIGHT = 16;
 
 export interface Guarded {
   readonly name: string;
   readonly version: string | undefined;
+  /** The only fault that it is about; all without one. */
+  readonly fault?: string;
   /** Writes its configuration and says how to start it. */
   configure(place: Place): Promise<Command>;
   /** Has it serve another configuration, in the way its manual says; resolves when it was told. */
@@ -36,13 +41,17 @@ const servers = (place: Place, line: (address: string, at: number) => string) =>
 
 // --- Aya ---
 
-const ayaRoute = (place: Place, revision: number) => `pools:
+/** Whose operator knows what the service takes says so. */
+const KNOWN_LIMIT = `perEndpoint: ${MOST_IN_FLIGHT}`;
+
+const ayaRoute = (place: Place, revision: number, limit = KNOWN_LIMIT) => `pools:
   hello:
     endpoints: [${place.origins.map((port) => `http://127.0.0.1:${port}`).join(', ')}]
     health:
       active: { path: /healthz, interval: 1s, fastInterval: 1s, timeout: 1s, unhealthyAfter: 2 }
       passive: { consecutiveFailures: 3, ejectFor: 3s }
-    connections: { max: ${MOST_IN_FLIGHT}, pending: 64, connectTimeout: 1s }
+    connections: { max: ${MOST_IN_FLIGHT}, connectTimeout: 1s }
+    maxInFlight: { ${limit}, queue: { max: 500, timeout: 1s } }
     balance: least-response-time
 routes:
   - name: hello
@@ -60,6 +69,15 @@ const aya: Guarded = {
   async reload(place, _pid, revision) {
     replace(join(place.dir, 'routes.d', 'hello.yaml'), ayaRoute(place, revision)); // it watches
   },
+};
+
+/** One who does not know has it found. Nothing else differs, so it runs only where that matters. */
+const ayaAdaptive: Guarded = {
+  ...aya,
+  name: 'aya-adaptive',
+  fault: 'overload',
+  configure: async (place) =>
+    ayaCommand(place, { threads: 1, accessLog: false }, { 'hello.yaml': ayaRoute(place, 0, 'adaptive: { min: 4 }') }),
 };
 
 // --- nginx: no active checks, no queue, in the free edition ---
@@ -208,4 +226,4 @@ const caddy: Guarded = {
   },
 };
 
-export const CONTESTANTS: readonly Guarded[] = [aya, nginx, haproxy, caddy];
+export const CONTESTANTS: readonly Guarded[] = [aya, ayaAdaptive, nginx, haproxy, caddy];

@@ -55,6 +55,7 @@ for (const fault of chosen(FAULTS)) {
   const reports: Record<string, Found | { failed: string }> = (found[fault.name] = {});
   for (let round = 0; round < rounds; round++) {
     for (const contestant of chosen(CONTESTANTS)) {
+      if (contestant.fault !== undefined && contestant.fault !== fault.name) continue;
       const again = await run(fault, contestant).catch((error: Error) => ({ failed: error.message }));
       reports[contestant.name] = together(reports[contestant.name], again);
     }

@@ -1,8 +1,8 @@
 /**
- * `npm run soak -- [--minutes 30] [--seed 1]`: half the load that a fleet can carry, while instances die, hang, drip and break
+ * `npm run soak -- [--minutes 30] [--seed 1] [--keep]`: half the load that a fleet can carry, while instances die, hang, drip and break
  * off at random. At the end the gateway must have answered, be as large as it was, and hold nothing. Exits with 1 when not.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +23,10 @@ const SAMPLE_MS = 5_000;
 /** Idle connections are closed after 4 s on the gateway's side, and at once on the client's. */
 const REST_MS = 30_000;
 const KILLED_MS = 3_000;
+/** Events of the log. */
+const OUT = ['endpoint_ejected', 'endpoint_unhealthy'];
+/** Each ends what the one at its place above began. */
+const BACK = ['endpoint_returned', 'endpoint_healthy'];
 
 interface Felt {
   readonly requests: number;
@@ -34,14 +38,18 @@ interface Felt {
 }
 
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '30' }, seed: { type: 'string', default: '1' } },
+  options: {
+    minutes: { type: 'string', default: '30' },
+    seed: { type: 'string', default: '1' },
+    keep: { type: 'boolean', default: false },
+  },
 });
 const seconds = Math.round(Number(values.minutes) * 60);
 const random = seededRandom(Number(values.seed));
 if (!(seconds > 0)) throw new Error('--minutes wants a number above 0');
 
 const dir = mkdtempSync(join(tmpdir(), 'aya-soak-'));
-process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+process.on('exit', () => values.keep || rmSync(dir, { recursive: true, force: true }));
 
 const [fleet, lost] = [await Fleet.start(dir, 3, 'orders'), await Fleet.start(dir, 1, 'lost')];
 const [port = 0] = await freePorts(1);
@@ -76,17 +84,28 @@ await restUntil(() => fds() <= restingFds);
 const rightShare = 1 - felt.get.errors / felt.get.requests;
 const drift = median(samples.slice(-quarter())) / median(samples.slice(quarter(), 2 * quarter())) - 1;
 const slower = (felt.get.p99Ms ?? Infinity) / (quiet.get.p99Ms ?? NaN);
-const outMs = Math.max(...kills.map(untilOut));
+const ends = kills.map(endOf);
+// One that was out before it died says nothing of how soon a death is seen.
+const outMs = Math.max(...ends.filter(({ wasOut }) => !wasOut).map(({ ms }) => ms));
 const checks: readonly (readonly [what: string, found: string, wanted: string, holds: boolean])[] = [
   ['GETs answered right', `${fixed(rightShare * 100, 3)} %`, '≥ 99.95 %', rightShare >= 0.9995],
   ['p99 of GETs, beside quiet', `${fixed(slower, 2)} ×`, '≤ 2 ×', slower <= 2],
   ['memory, last quarter beside second', `${fixed(drift * 100)} %`, '≤ 5 %', drift <= 0.05],
   ['descriptors at rest, beside before', `${fds() - restingFds}`, '≤ 0', fds() <= restingFds],
-  ['killed, and out of rotation after', `${fixed(outMs, 0)} ms`, '≤ 1000 ms', !(outMs > 1_000)],
+  [
+    'killed, and out of rotation after',
+    `${outMs === KILLED_MS ? '> ' : ''}${fixed(outMs, 0)} ms`,
+    '≤ 1000 ms',
+    outMs <= 1_000,
+  ],
   ['data threads that died', `${threadDeaths()}`, '0', threadDeaths() === 0 && !gateway.exited()],
 ];
 report();
 const isHeld = checks.every(([, , , holds]) => holds);
+if (values.keep) {
+  writeFileSync(join(dir, 'metrics.txt'), await metrics());
+  console.log(`\nIts log and its last metrics are in ${dir}.`);
+}
 await Promise.all([gateway.stop(), fleet.stop(), lost.stop()]);
 process.exit(isHeld ? 0 : 1);
 
@@ -181,25 +200,59 @@ interface LogLine {
   readonly event?: string;
   readonly time: string;
   readonly endpoint?: string;
+  readonly reason?: string;
+  readonly msg?: string;
+  readonly admin?: string;
 }
 
-function logged(event: string): LogLine[] {
+function logged(...events: readonly string[]): LogLine[] {
+  return logLines().filter(({ event = '' }) => events.includes(event));
+}
+
+function logLines(): LogLine[] {
   const lines = readFileSync(join(dir, 'aya.log'), 'utf8').split('\n');
-  const parsed = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as LogLine);
-  return parsed.filter((line) => line.event === event);
+  return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as LogLine);
+}
+
+/** How often each, the rarest first: what is seldom is what is looked for. */
+function loggedEvents(): string {
+  const counts: Record<string, number> = {};
+  for (const { event } of logLines()) if (event !== undefined) counts[event] = (counts[event] ?? 0) + 1;
+  const entries = Object.entries(counts).sort(([, one], [, other]) => one - other);
+  return entries.map(([event, count]) => `${event} ${count} ×`).join(', ');
+}
+
+async function metrics(): Promise<string> {
+  const admin = logLines().find(({ admin }) => admin !== undefined)?.admin;
+  return (await fetch(`${admin}/metrics`)).text();
 }
 
 function threadDeaths(): number {
   return logged('thread_died').length;
 }
 
-/** Milliseconds from the kill to the ejection; 0 where it was out already, for what it had done before. */
-function untilOut({ url, at }: { readonly url: string; readonly at: number }): number {
-  const out = [...logged('endpoint_ejected'), ...logged('endpoint_unhealthy')]
-    .filter(({ endpoint }) => endpoint === url)
-    .map(({ time }) => Date.parse(time) - at)
-    .filter((ms) => ms >= 0 && ms < KILLED_MS);
-  return Math.min(...out, out.length === 0 ? 0 : Infinity);
+interface End {
+  /** From the kill until requests and checks had it out; KILLED_MS, where they had not when it came back. */
+  readonly ms: number;
+  readonly wasOut: boolean;
+  readonly why: string;
+}
+
+function endOf({ url, at }: { readonly url: string; readonly at: number }): End {
+  const lines = logged(...OUT, ...BACK, 'endpoint_not_ejected').filter(({ endpoint }) => endpoint === url);
+  const before = lines.filter(({ time }) => Date.parse(time) < at);
+  const wasOut = OUT.some((out, which) => {
+    const last = before.findLast(({ event }) => event === out || event === BACK[which]);
+    return last?.event === out;
+  });
+  const since = lines.filter(({ time }) => Date.parse(time) >= at && Date.parse(time) < at + KILLED_MS);
+  const out = since.find(({ event = '' }) => OUT.includes(event));
+  const ms = out === undefined ? KILLED_MS : Date.parse(out.time) - at;
+  const spared = since.find(({ event, time }) => event === 'endpoint_not_ejected' && Date.parse(time) < at + ms);
+  const why = [spared?.msg, out?.reason ?? (wasOut ? 'it was out already' : 'never')].filter(
+    (each) => each !== undefined,
+  );
+  return { ms, wasOut, why: why.join('; then ') };
 }
 
 function quarter(): number {
@@ -228,6 +281,11 @@ What happened: ${Object.entries(events)
     .sort()
     .map(([name, count]) => `${name} ${count} ×`)
     .join(', ')}. Memory of the gateway: ${samples.map((mebibytes) => fixed(mebibytes, 0)).join(' ')} MiB.
+
+What the gateway said: ${loggedEvents()}.
+
+Killed, and out of rotation:
+${ends.map(({ ms, wasOut, why }) => `- ${wasOut ? 'before' : `after ${fixed(ms, 0)} ms`}: ${why}`).join('\n')}
 
 | | found | wanted | |
 |---|--:|--:|---|

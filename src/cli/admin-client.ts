@@ -35,7 +35,7 @@ export class AdminClient {
       headers,
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     }).catch((error: unknown) => {
-      throw new Error(`no gateway answers at ${this.url} (${reasonOf(error)})`);
+      throw new Error(`no gateway answers at ${this.url} (${reasonOf(error)}): --dir or --admin says where it is`);
     });
     if (response.ok) return (await response.json()) as Page;
     const { detail } = (await response.json().catch(() => ({}))) as { detail?: string };

@@ -1,5 +1,5 @@
 /** Decision records for a person: what became of the request, then each attempt with those it chose from. */
-import type { AttemptView, DecisionView, StandingView } from '../control/decision-view.ts';
+import type { AttemptView, DecisionView, SessionView, StandingView } from '../control/decision-view.ts';
 import type { DecisionsAnswer } from './decisions.ts';
 import { counted } from './outcome.ts';
 import { bold, columns, dim, green, red, yellow } from './style.ts';
@@ -12,7 +12,9 @@ export function renderDecisions({ decisions, dropped }: DecisionsAnswer): string
 }
 
 function row({ time, status, method, host, path, route, attempts, error, requestId }: DecisionView): string[] {
-  const tries = attempts.map(({ outcome }) => outcome).join(', ');
+  const tries = attempts
+    .map(({ outcome, session }) => `${outcome}${hasMoved(session) ? ' (its session moved)' : ''}`)
+    .join(', ');
   return [
     dim(time),
     coloured(status),
@@ -22,6 +24,9 @@ function row({ time, status, method, host, path, route, attempts, error, request
     requestId,
   ];
 }
+
+const hasMoved = (session: SessionView | undefined) => session !== undefined && MOVED.has(session.became);
+const MOVED: ReadonlySet<SessionView['became']> = new Set(['unavailable', 'tried', 'gone']);
 
 const coloured = (status: number) => (status >= 500 ? red : green)(String(status));
 
@@ -59,12 +64,30 @@ function whither({ route, pool, poolBy, fallback, reason, error, cache, clientLe
 function attemptLines(attempt: AttemptView, number: number): string[] {
   const { endpoint, pool, atMs, outcome, ms, considered, passedOver } = attempt;
   const took = ms === undefined ? '' : ` after ${ms} ms`;
-  const whom = `${endpoint ?? `nobody of ${pool}`}${attempt.stuck === true ? ', where its session is' : ''}`;
+  const whom = endpoint ?? `nobody of ${pool}`;
   const head = `${bold(`Attempt ${number}`)} at ${atMs} ms, ${whom}: ${outcome}${took}${next(attempt)}`;
+  const session = attempt.session === undefined ? [] : [`  session by ${attempt.session.by}: ${held(attempt.session)}`];
   return considered === undefined || passedOver === undefined
-    ? [head]
-    : [head, ...standingLines({ ...attempt, considered, passedOver })];
+    ? [head, ...session]
+    : [head, ...session, ...standingLines({ ...attempt, considered, passedOver })];
 }
+
+/** Why a request went, or did not go, to where it was before. */
+function held({ became, endpoint, why }: SessionView): string {
+  if (became !== 'unavailable' && became !== 'tried') return HELD[became];
+  const because = why ?? (became === 'tried' ? 'tried already' : 'it takes no traffic');
+  return yellow(`moves from ${endpoint} with the answer: ${because}`);
+}
+
+const HELD: Readonly<Record<Exclude<SessionView['became'], 'unavailable' | 'tried'>, string>> = {
+  stuck: 'it is there',
+  new: 'it brought none, and begins one',
+  unknown: 'nobody knows the one that it brought (any more)',
+  malformed: 'what it brought is none',
+  forged: 'the one that it brought was signed by nobody that is believed',
+  expired: 'the one that it brought is over',
+  gone: yellow('moves with the answer: its endpoint has left the pool'),
+};
 
 function next({ retriedAfterMs, hedgedAfterMs, notRetried }: AttemptView): string {
   if (hedgedAfterMs !== undefined) return `; another was asked beside it after ${hedgedAfterMs} ms`;

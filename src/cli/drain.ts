@@ -3,6 +3,7 @@ import { DURATION_PATTERN } from '../config/units.ts';
 import { adminOf, type AdminOptions } from './admin-client.ts';
 import { loadConfig } from './configuration.ts';
 import { counted, EXIT, type Outcome } from './outcome.ts';
+import { yellow } from './style.ts';
 
 export interface DrainFlags extends AdminOptions {
   readonly dir: string;
@@ -15,6 +16,7 @@ interface Drained {
   readonly pool: string;
   readonly endpoint: string;
   readonly inFlight: number;
+  readonly others: number;
 }
 
 export async function drain(pool: string, endpoint: string, flags: DrainFlags): Promise<Outcome> {
@@ -28,12 +30,18 @@ export async function drain(pool: string, endpoint: string, flags: DrainFlags): 
     ...(timeout !== undefined && { timeout }),
   });
   const path = `/pools/${encodeURIComponent(pool)}/${undo ? 'undrain' : 'drain'}?${query.toString()}`;
-  const { endpoint: url, inFlight } = await client.post<Drained>(path);
+  const { endpoint: url, inFlight, others } = await client.post<Drained>(path);
   if (undo) return { out: `${url} of pool ${pool} takes requests again`, exitCode: EXIT.done };
   const kept = keepSessions ? 'nothing new but what is stuck to it' : 'nothing new';
   const closing = timeout === undefined ? '' : `; its WebSockets are closed in ${timeout}`;
   const left = `${counted(inFlight, 'request')} in flight`;
-  return { out: `${url} of pool ${pool} gets ${kept}; ${left}${closing}`, exitCode: EXIT.done };
+  const out = `${url} of pool ${pool} gets ${kept}; ${left}${closing}`;
+  if (others > 0) return { out, exitCode: EXIT.done };
+  return {
+    out,
+    err: yellow(`no other endpoint of pool ${pool} is available: --undo takes this back`),
+    exitCode: EXIT.done,
+  };
 }
 
 function usageFault(undo: boolean, keepSessions: boolean, timeout: string | undefined): string | undefined {

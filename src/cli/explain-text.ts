@@ -64,7 +64,7 @@ function serving({ destinations, live, note }: Explanation): string[] {
 }
 
 function pool(destination: ExplainedDestination, isLive: boolean): string[] {
-  const { pool: name, weight, sends, balance, fallback, discovery, crowd, endpoints } = destination;
+  const { pool: name, weight, sends, balance, sticky, fallback, discovery, crowd, endpoints } = destination;
   const share = weight === undefined ? '' : `, weight ${weight} of the split`;
   const isKnown = discovery === undefined || isLive;
   const none = endpoints.some(({ considered }) => considered)
@@ -77,6 +77,9 @@ function pool(destination: ExplainedDestination, isLive: boolean): string[] {
   return [
     `${bold(`Pool ${name}`)} (${balance}${share}) is asked ${sends}`,
     ...(crowd === undefined ? [] : [yellow(`  it would wait: ${crowd}`)]),
+    ...(sticky === undefined
+      ? []
+      : [dim(`  a request with a session (${sticky}) goes where that is, while it takes traffic`)]),
     ...(endpoints.length === 0 ? [] : [columns(endpoints.map(candidate), '  ')]),
     ...none,
     ...(fallback === undefined ? [] : [dim(`  when it cannot serve: ${fallback}`)]),

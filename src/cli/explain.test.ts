@@ -6,7 +6,7 @@ const FILES = {
   'gateway.yaml': FREE_PORTS,
   'routes.d/orders.yaml': `pools:
   orders: { endpoints: [http://10.0.0.1, { url: http://10.0.0.2, backup: true }] }
-  orders-next: { endpoints: [http://10.0.0.3] }
+  orders-next: { endpoints: [http://10.0.0.3], sticky: { cookie: next } }
 routes:
   - name: orders
     match: { host: api.example.com, path: /orders/*, methods: [GET] }
@@ -54,6 +54,14 @@ describe('explain', () => {
   it('takes the fields that are given, the host among them', async () => {
     const { chosen } = await data('POST', '/orders/7', { header: ['Host', 'API.example.com', 'X-Tag', 'a'] });
     expect(chosen).toMatchObject({ route: 'tagged', verdict: 'chosen', rank: 2 });
+  });
+
+  it('says what a session would change', async () => {
+    const { destinations } = await data('GET', 'http://api.example.com/orders/7');
+    expect(destinations.map(({ sticky }) => sticky)).toEqual([undefined, 'cookie:next']);
+    expect(await text('GET', 'http://api.example.com/orders/7')).toContain(
+      'a request with a session (cookie:next) goes where that is, while it takes traffic',
+    );
   });
 
   it('says what each pool would be asked, and of whom', async () => {

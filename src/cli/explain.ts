@@ -9,6 +9,7 @@ import { compileRewrite } from '../data/rewrite.ts';
 import { describeSource } from '../discovery/source.ts';
 import { GatewayError } from '../errors.ts';
 import { describeBalance } from '../upstream/balance.ts';
+import { describeSticky } from '../upstream/sticky/describe.ts';
 import { adminOf, type AdminOptions } from './admin-client.ts';
 import { candidatesOf, crowdOf, type LivePool } from './candidates.ts';
 import { loadConfig } from './configuration.ts';
@@ -54,6 +55,8 @@ export interface ExplainedDestination extends Pick<Destination, 'pool' | 'weight
   readonly sends: string;
   readonly balance: string;
   /** What serves when it cannot: `pool standby`, `an answer with 200`. */
+  /** `cookie:aya-orders`: requests with a session go where that is. */
+  readonly sticky?: string;
   readonly fallback?: string;
   /** Where further endpoints are found, which only a running gateway knows. */
   readonly discovery?: string;
@@ -126,7 +129,7 @@ function explainDestination(
 ): ExplainedDestination {
   // The loader has checked that it exists.
   const poolConfig = config.pools.find(({ name }) => name === pool)!;
-  const { balance, discover, fallback } = poolConfig;
+  const { balance, sticky, discover, fallback } = poolConfig;
   const livePool = live && (live.find(({ name }) => name === pool) ?? { name: pool, endpoints: [] });
   const crowd = crowdOf(livePool);
   return {
@@ -134,6 +137,7 @@ function explainDestination(
     ...(weight === undefined ? {} : { weight }),
     sends: sent(rewrite, match, question),
     balance: describeBalance(balance),
+    ...(sticky && { sticky: describeSticky(sticky) }),
     ...(fallback && match.rule.fallback !== false && { fallback: describeFallback(fallback) }),
     ...(discover && { discovery: describeSource(discover) }),
     ...(crowd !== undefined && { crowd }),

@@ -70,6 +70,10 @@ describe('failover', () => {
     ['zones: local', '4:12: error: expected prefer or ignore'],
     ['fallback: { pool: order }', "4:23: error: no pool is named 'order' — did you mean 'orders'?"],
     ['fallback: { pool: orders }', '4:23: error: the fallbacks go round: orders → orders'],
+    [
+      'fallback: other',
+      "4:15: error: expected an object with pool or an object with status, got 'other' — write { pool: other }?",
+    ],
     ['fallback: { body: none }', "4:5: error: missing key 'status'"],
     ['fallback: { status: 200, pool: other }', "4:17: error: unknown key 'status'"],
     ['fallback: { status: 204, body: x }', '4:36: error: an answer with 204 has no body'],
@@ -107,6 +111,10 @@ describe('failover', () => {
   it.each([
     [`  orders:\n    ${TWO}\n    overprovisioning: 2`, "'overprovisioning' does nothing"],
     [`  orders:\n    ${TWO}\n    zones: prefer`, "'zones: prefer' does nothing: the gateway does not know where it is"],
+    [
+      '  orders: { endpoints: [http://10.0.0.1, { url: http://10.0.0.2, zone: eu-1 }] }',
+      "2:72: warning: the zones of pool 'orders' do nothing: the gateway does not know where it is — say zone: … in gateway.yaml, or zones: ignore",
+    ],
     [
       '  orders: { endpoints: [http://10.0.0.1], slowStart: 1s }',
       'has one endpoint, which has to take everything at once',

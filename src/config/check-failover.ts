@@ -81,8 +81,14 @@ function loopFrom(start: PoolConfig, byName: ReadonlyMap<string, PoolConfig>): s
 /** Zones that one side has and the other does not. */
 export function checkZones(pools: readonly Placed<PoolConfig>[], { zone }: GatewayConfig): Problem[] {
   return pools.flatMap(({ config, document, at }) => {
-    if (zone !== undefined || !document.has(`${at}/zones`) || config.zones === 'ignore') return [];
-    const message = `'zones: prefer' does nothing: the gateway does not know where it is`;
-    return [document.warning(document.keyAt(`${at}/zones`), message, 'say zone: … in gateway.yaml')];
+    if (zone !== undefined || config.zones === 'ignore') return [];
+    const hint = 'say zone: … in gateway.yaml';
+    const unknown = 'the gateway does not know where it is';
+    if (document.has(`${at}/zones`))
+      return [document.warning(document.keyAt(`${at}/zones`), `'zones: prefer' does nothing: ${unknown}`, hint)];
+    const index = config.endpoints.findIndex((endpoint) => endpoint.zone !== undefined);
+    if (index < 0) return [];
+    const message = `the zones of pool '${config.name}' do nothing: ${unknown}`;
+    return [document.warning(document.valueAt(`${at}/endpoints/${index}/zone`), message, `${hint}, or zones: ignore`)];
   });
 }

@@ -9,9 +9,16 @@ describe('the word that was probably meant', () => {
     ['max_in_flight', 'maxInFlight'],
     ['MATCH', 'match'],
     ['pol', 'pool'],
+    ['max_in', 'maxInFlight'],
+    ['max', undefined],
+    ['least', undefined],
+    ['leastconn', 'least-connections'],
+    ['least_conn', 'least-connections'],
     ['x', undefined],
   ])('%s → %s', (written, meant) => {
-    expect(nearest(written, ['timeout', 'match', 'pool', 'maxInFlight'])).toBe(meant);
+    expect(
+      nearest(written, ['timeout', 'match', 'pool', 'maxInFlight', 'least-connections', 'least-response-time']),
+    ).toBe(meant);
   });
 
   it('counts letters missing, added, replaced and two neighbours swapped as one mistake each', () => {

@@ -12,7 +12,15 @@ export function nearest(written: string, known: Iterable<string>): string | unde
     least = distance;
     found = word;
   }
-  return found;
+  return found ?? lengthened(wanted, known);
+}
+
+const LEAST_BEGINNING = 4;
+
+/** Peers cut words short: `leastconn`, `least_conn`. One that begins several says nothing. */
+function lengthened(beginning: string, known: Iterable<string>): string | undefined {
+  const [word, ...others] = [...known].filter((each) => plain(each).startsWith(beginning));
+  return beginning.length >= LEAST_BEGINNING && others.length === 0 ? word : undefined;
 }
 
 export function didYouMean(written: string, known: Iterable<string>): string | undefined {

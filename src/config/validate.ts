@@ -71,7 +71,19 @@ function meant(union: Fault, inside: readonly Fault[], prefix: string): Fault[] 
   if (best === undefined || (isWord && best.faults.some((fault) => SHAPE.has(fault.keyword)))) {
     return [{ ...union, keyword: 'union' }];
   }
-  return best.faults;
+  return isAny(branches, union.data) ? best.faults : [{ ...union, keyword: 'union' }];
+}
+
+/** Whether a key of an object tells one branch from the others; where none does, no branch was meant more than another. */
+function isAny(branches: readonly JsonSchema[], data: unknown): boolean {
+  const objects = branches.filter(({ properties }) => properties !== undefined);
+  if (!isObject(data) || objects.length < 2) return true;
+  const keys = Object.keys(data);
+  if (keys.length === 0) return true;
+  return keys.some((key) => {
+    const count = objects.filter(({ properties }) => Object.hasOwn(properties!, key)).length;
+    return count > 0 && count < objects.length;
+  });
 }
 
 /** What a value is, as against how much of it. */

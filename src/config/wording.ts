@@ -33,12 +33,18 @@ export function describe(schema: JsonSchema): string {
 export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';
-  if (isObject(value)) return 'an object';
+  if (isObject(value)) return withKeys(value);
   if (typeof value === 'string') {
     const text = withoutUserInfo(value);
     return `'${text.length > 80 ? `${text.slice(0, 80)}…` : text}'`;
   }
   return typeof value === 'number' ? `${value} (a number)` : String(value);
+}
+
+/** Keys are what tells objects apart. */
+function withKeys(value: object): string {
+  const keys = Object.keys(value);
+  return keys.length === 0 || keys.length > 3 ? 'an object' : `an object with ${listAll(keys)}`;
 }
 
 const UNITS: Readonly<Record<string, readonly string[]>> = {
@@ -52,7 +58,23 @@ export function rewritten(schema: JsonSchema, value: unknown): string | undefine
   const guess = candidates(schema, value).find((candidate) => fits(schema, candidate));
   if (guess !== undefined)
     return `write ${typeof value !== 'string' && typeof guess === 'string' ? quoted(guess) : String(guess)}?`;
-  return typeof value === 'string' ? didYouMean(value, words(schema)) : undefined;
+  if (isObject(value)) return misspelt(schema, Object.keys(value));
+  return typeof value === 'string' ? (didYouMean(value, words(schema)) ?? wrapped(schema, value)) : undefined;
+}
+
+/** The key that would have told which object was meant. */
+function misspelt(schema: JsonSchema, keys: readonly string[]): string | undefined {
+  const telling = schemasWithin(schema).flatMap(({ required = [] }) => required);
+  return keys.map((key) => didYouMean(key, telling)).find((hint) => hint !== undefined);
+}
+
+/** The one thing that an object has to say, said without the object: `header:x-user` for `{ hash: header:x-user }`. */
+function wrapped(schema: JsonSchema, value: string): string | undefined {
+  const keys = schemasWithin(schema).flatMap(({ type, required = [] }) => (type === 'object' ? [required] : []));
+  const key = keys.find(
+    ([first, ...more]) => first !== undefined && more.length === 0 && fits(schema, { [first]: value }),
+  );
+  return key === undefined ? undefined : `write { ${key[0]}: ${value} }?`;
 }
 
 function candidates(schema: JsonSchema, value: unknown): (string | number | boolean | readonly unknown[])[] {

@@ -7,6 +7,8 @@ import type { AttemptMessage, DecisionMessage, RecordCause } from '../data/decis
 import type { PoolCause } from '../data/decisions/pool-cause.ts';
 import type { ConsideredEndpoint, PassedOverEndpoint, PoolStanding } from '../upstream/attempt-record.ts';
 import { AGAINST, BREAKER_WORDS, isBreakerWord, reasonsOf, reasonText } from '../upstream/reasons.ts';
+import { describeSticky } from '../upstream/sticky/describe.ts';
+import type { SessionTrace } from '../upstream/sticky/sessions.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
 import type { StatusChange } from './view.ts';
@@ -43,8 +45,8 @@ export interface AttemptView extends Partial<StandingView> {
   readonly pool: string;
   /** null: none could be picked. */
   readonly endpoint: string | null;
-  /** The session of the request is there. */
-  readonly stuck?: true;
+  /** Of a pool that is sticky. */
+  readonly session?: SessionView;
   /** Since the request began. */
   readonly atMs: number;
   /** `status 200`, `connection_refused`, `cancelled`, `not over`. */
@@ -55,6 +57,17 @@ export interface AttemptView extends Partial<StandingView> {
   /** It was late: another was begun beside it. */
   readonly hedgedAfterMs?: number;
   readonly notRetried?: string;
+}
+
+export interface SessionView {
+  /** `cookie:aya-orders`, as `/pools` has it. */
+  readonly by: string;
+  /** `stuck`: it led there; else why it did not, in the words of `aya_sticky_requests_total`, or `tried`. */
+  readonly became: SessionTrace['became'];
+  /** Where it is, or was before this. */
+  readonly endpoint?: string;
+  /** Why that endpoint was passed over, where somebody looked. */
+  readonly why?: string;
 }
 
 export interface StandingView {
@@ -119,18 +132,19 @@ export function viewDecision(message: DecisionMessage, thread: number, words: De
 }
 
 function viewAttempt(attempt: AttemptMessage, began: number, words: DecisionWords): AttemptView {
-  const { pool, row, stuck, atMs, standing, ms, retryAfterMs, hedgedAfterMs, notRetried } = attempt;
+  const { pool, row, session, atMs, standing, ms, retryAfterMs, hedgedAfterMs, notRetried } = attempt;
+  const stood = standing && viewStanding(standing, row, began + atMs, words);
   return {
     pool,
     endpoint: row === undefined ? null : nameOf(row, words),
-    ...(stuck && { stuck }),
+    ...(session !== undefined && { session: viewSession(session, pool, stood, words) }),
     atMs: rounded(atMs),
     outcome: outcomeOf(attempt),
     ...(ms !== undefined && { ms: rounded(ms) }),
     ...(retryAfterMs !== undefined && { retriedAfterMs: rounded(retryAfterMs) }),
     ...(hedgedAfterMs !== undefined && { hedgedAfterMs: rounded(hedgedAfterMs) }),
     ...(notRetried !== undefined && { notRetried }),
-    ...(standing !== undefined && viewStanding(standing, row, began + atMs, words)),
+    ...stood,
   };
 }
 
@@ -138,6 +152,23 @@ function outcomeOf({ fault, status, cancelled }: AttemptMessage): string {
   if (fault !== '') return fault;
   if (status !== 0) return `status ${status}`;
   return cancelled ? 'cancelled' : 'not over';
+}
+
+function viewSession(
+  { became, row }: SessionTrace,
+  pool: string,
+  stood: StandingView | undefined,
+  words: DecisionWords,
+): SessionView {
+  const sticky = words.registry.pools.get(pool)?.[0]?.pool.sticky;
+  const endpoint = row === undefined ? undefined : nameOf(row, words);
+  const why = stood?.passedOver.find((passed) => passed.endpoint === endpoint)?.why;
+  return {
+    by: sticky === undefined ? 'nothing any more' : describeSticky(sticky),
+    became,
+    ...(endpoint !== undefined && { endpoint }),
+    ...(why !== undefined && { why }),
+  };
 }
 
 function viewStanding(

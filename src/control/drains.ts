@@ -32,7 +32,7 @@ export class Drains {
 
   /** Again: as it is said now. @throws DrainRefused */
   drain(pool: string, written: string, { keepSessions, timeoutMs }: DrainOptions): DrainResult {
-    const { registry, table } = this.#parts;
+    const { registry } = this.#parts;
     const endpoint = this.#find(pool, written);
     const isNew = !registry.has(endpoint, ENDPOINT.draining);
     // Before the status that makes it matter.
@@ -41,23 +41,31 @@ export class Drains {
     registry.set(endpoint, ENDPOINT.draining, true, `drained by an operator${kept}`);
     if (!isNew) registry.note(endpoint.row, `drained again by an operator${kept}`);
     this.#setDeadline(endpoint, timeoutMs);
-    return { pool, endpoint: endpoint.url, draining: true, keepSessions, inFlight: table.inFlight(endpoint.row) };
+    return this.#result(endpoint, true, keepSessions);
   }
 
   /** @throws DrainRefused */
   undrain(pool: string, written: string): DrainResult {
-    const { registry, table } = this.#parts;
+    const { registry } = this.#parts;
     const endpoint = this.#find(pool, written);
     this.#setDeadline(endpoint, undefined);
     registry.keepSessions(endpoint, false);
     registry.set(endpoint, ENDPOINT.draining, false, 'the drain was undone by an operator');
-    const inFlight = table.inFlight(endpoint.row);
-    return { pool, endpoint: endpoint.url, draining: false, keepSessions: false, inFlight };
+    return this.#result(endpoint, false, false);
   }
 
   close(): void {
     for (const timer of this.#deadlines.values()) timer.cancel();
     this.#deadlines.clear();
+  }
+
+  #result(endpoint: RegisteredEndpoint, draining: boolean, keepSessions: boolean): DrainResult {
+    const { registry, table } = this.#parts;
+    const pool = endpoint.pool.name;
+    const others = registry.pools.get(pool)!.filter((member) => {
+      return member !== endpoint && member.config.weight > 0 && registry.status(member) === 0;
+    }).length;
+    return { pool, endpoint: endpoint.url, draining, keepSessions, inFlight: table.inFlight(endpoint.row), others };
   }
 
   #setDeadline(endpoint: RegisteredEndpoint, timeoutMs: number | undefined): void {

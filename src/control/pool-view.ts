@@ -7,6 +7,7 @@ import type { PoolConfig } from '../config/schema.ts';
 import { BACKUP, chooseCandidates, choiceRules } from '../upstream/candidates.ts';
 import { warmthAt } from '../upstream/slow-start.ts';
 import { describeBalance } from '../upstream/balance.ts';
+import { describeSticky } from '../upstream/sticky/describe.ts';
 import type { Discovery } from './discovery.ts';
 import type { EndpointRegistry, RegisteredEndpoint } from './endpoint-registry.ts';
 import type { Health } from './health/health.ts';
@@ -31,7 +32,7 @@ export function viewPool(pool: PoolConfig, parts: PoolViewParts): PoolView {
     name: pool.name,
     tiers: tiersOf(pool, endpoints, parts),
     balance: describeBalance(pool.balance),
-    sticky: pool.sticky && ('cookie' in pool.sticky ? `cookie:${pool.sticky.cookie}` : pool.sticky.on),
+    sticky: pool.sticky && describeSticky(pool.sticky),
     panic: parts.health.panic.isOn(pool.name),
     panics: parts.health.panic.count(pool.name),
     available: endpoints.filter(isAvailable).length,

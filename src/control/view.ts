@@ -159,6 +159,8 @@ export interface DrainResult {
   readonly keepSessions: boolean;
   /** What it still has, over all threads. */
   readonly inFlight: number;
+  /** How many others of its pool are available. */
+  readonly others: number;
 }
 
 /** What a pool was given beside its requests, over all threads (upstream/retry-budget.ts). */

@@ -167,8 +167,14 @@ export class Admission {
     return client;
   }
 
-  /** Which limit the connection that was just taken is beyond. */
+  /** Which limit the connection that was just taken is beyond. No request of it is ever counted, so it is. */
   #fullness(client: ClientConnection): string | undefined {
+    const full = this.#exceeded(client);
+    if (full !== undefined) this.#count('connection_limit_reached');
+    return full;
+  }
+
+  #exceeded(client: ClientConnection): string | undefined {
     const { connections } = this.#host;
     const { limits } = this.#config;
     if (connections.total > limits.connections) return 'limits.connections';

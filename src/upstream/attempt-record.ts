@@ -9,6 +9,7 @@ import { levelOf } from './candidates.ts';
 import { isFull } from './load/agent-limits.ts';
 import type { Endpoint, Pool } from './pool.ts';
 import { isBarred, reasonsAgainst } from './reasons.ts';
+import type { SessionTrace } from './sticky/sessions.ts';
 
 /** Of those considered, and of those passed over: a pool may have hundreds. */
 export const MOST_LISTED = 16;
@@ -45,8 +46,8 @@ export interface AttemptRecord {
   readonly pool: string;
   /** Undefined: none could be picked. */
   readonly endpoint: Endpoint | undefined;
-  /** Its session is there. */
-  readonly stuck: boolean;
+  /** Undefined: the pool is not sticky. */
+  readonly session: SessionTrace | undefined;
   /** Since the exchange began. */
   readonly atMs: number;
   /** Of the moment of the pick; undefined where nobody looked then. */
@@ -68,17 +69,18 @@ export interface AttemptRecord {
 }
 
 export function attemptRecord(
-  { pool, bond }: UpstreamRequest,
+  { pool, bond, tried }: UpstreamRequest,
   endpoint: Endpoint | undefined,
   atMs: number,
   standing: PoolStanding | undefined,
 ): AttemptRecord {
-  const stuck = endpoint !== undefined && bond?.stickiness.leadsTo(bond, endpoint) === true;
+  // A fallback to a pool that is not sticky leaves the bond with the first one.
+  const session = bond?.stickiness === pool.sticky ? bond?.stickiness.trace(bond, endpoint, tried) : undefined;
   const outcome = { status: 0, fault: '', ms: undefined, cancelled: false };
   return {
     pool: pool.name,
     endpoint,
-    stuck,
+    session,
     atMs,
     standing,
     ...outcome,

@@ -59,7 +59,12 @@ export const CHAOS: readonly Row[] = [
   held(
     'C20',
     'half an hour of C5 to C9 at half load (measured)',
-    soak('GETs answered right', 'memory, last quarter beside second', 'descriptors at rest, beside before'),
+    soak(
+      'GETs answered right',
+      'p99 of GETs, beside quiet',
+      'memory, last quarter beside second',
+      'descriptors at rest, beside before',
+    ),
   ),
   held(
     'C21',

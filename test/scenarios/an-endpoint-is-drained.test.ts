@@ -79,9 +79,9 @@ describe('a drained endpoint', () => {
     expect((await serve(gateway, '/orders/x', 10)).by).toEqual({ two: 10 });
   });
 
-  it('is not used when the other is gone either: nothing is left then', async () => {
-    await order(place(one));
-    await order(place(two));
+  it('is not used when the other is gone either: nothing is left then, which is said', async () => {
+    expect(await order(place(one))).not.toHaveProperty('err');
+    expect((await order(place(two))).err).toContain('no other endpoint of pool orders is available: --undo');
     expect((await fetch(`${gateway.url}/orders/x`)).status).toBe(503);
     await order(place(two), { undo: true });
   });

@@ -1,6 +1,7 @@
 /** How a request was decided can be known: in its answer, at the admin server, in the log, and after it has failed. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decisions, explainRequest } from '../../src/cli/decisions.ts';
+import { drain } from '../../src/cli/drain.ts';
 import type { DecisionView } from '../../src/control/decision-view.ts';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
 import { Http2Client } from '../support/http2-client.ts';
@@ -17,6 +18,7 @@ let gateway: GatewayFixture;
 let good: Upstream;
 let failing: Upstream;
 let late: Upstream;
+let picky: Upstream;
 let dead: string;
 
 /** Neither ejected nor checked: it stays as it is for as long as a test wants. */
@@ -31,6 +33,7 @@ beforeAll(async () => {
   );
   failing = await startUpstream('failing', status(503));
   late = await startUpstream('late', hang);
+  picky = await startUpstream('picky', byPath({ refused: status(503) }));
   dead = `http://127.0.0.1:${await closedPort()}`;
   const many = Array.from({ length: 40 }, (_, at) => ({ url: `http://127.9.9.${at + 1}:9`, weight: 0 }));
   gateway = await gatewayFixture({
@@ -46,6 +49,7 @@ beforeAll(async () => {
             sticky: { cookie: 'where' },
             health: UNWATCHED,
           },
+          moving: { endpoints: [good.url, picky.url], sticky: { cookie: 'moving' }, health: UNWATCHED },
           levels: { endpoints: [good.url, { url: dead, priority: 1 }], health: UNWATCHED },
           empty: { endpoints: [dead], health: UNWATCHED, fallback: { pool: 'good' } },
           many: { endpoints: [good.url, ...many], health: UNWATCHED },
@@ -71,6 +75,7 @@ beforeAll(async () => {
           { name: 'good', match: { path: '/good/*' }, pool: 'good' },
           { name: 'seen', match: { path: '/good/*', headers: { [FIELD]: { present: true } } }, pool: 'dead' },
           { name: 'sticky', match: { path: '/sticky/*' }, pool: 'sticky' },
+          { name: 'moving', match: { path: '/moving/*' }, pool: 'moving', retry: { attempts: 1, on: [503] } },
           {
             name: 'late',
             match: { path: '/late/*' },
@@ -102,6 +107,8 @@ beforeEach(() => good.clear());
 
 const get = (path: string, headers: Record<string, string> = {}) =>
   fetch(gateway.url + path, { headers, redirect: 'manual' });
+
+const cookieOf = (answer: Response) => answer.headers.get('set-cookie')!.split(';', 1)[0]!;
 
 /** What is kept of a path, once it has come. */
 function kept(path: string, where = gateway): Promise<DecisionView> {
@@ -178,10 +185,58 @@ describe('a request that asks', () => {
 
   it('learns that it went where its session is', async () => {
     const first = await get('/sticky/first', ASK);
-    expect((await whole(first.headers.get(FIELD)!)).attempts[0]!.stuck).toBeUndefined();
-    const cookie = first.headers.get('set-cookie')!.split(';', 1)[0]!;
+    expect((await whole(first.headers.get(FIELD)!)).attempts[0]!.session).toEqual({
+      by: 'cookie:where',
+      became: 'new',
+    });
+    const cookie = cookieOf(first);
     const second = await get('/sticky/second', { ...ASK, cookie });
-    expect(await whole(second.headers.get(FIELD)!)).toMatchObject({ attempts: [{ endpoint: good.url, stuck: true }] });
+    expect(second.headers.get(FIELD)).toContain(';session=stuck');
+    expect(await whole(second.headers.get(FIELD)!)).toMatchObject({
+      attempts: [{ endpoint: good.url, session: { by: 'cookie:where', became: 'stuck', endpoint: good.url } }],
+    });
+    const forged = await get('/sticky/third', { ...ASK, cookie: `${cookie}x` });
+    expect((await whole(forged.headers.get(FIELD)!)).attempts[0]!.session!.became).toMatch(/^(forged|malformed)$/);
+    expect((await whole((await get('/good/1', ASK)).headers.get(FIELD)!)).attempts[0]).not.toHaveProperty('session');
+  });
+
+  describe('whose session', () => {
+    const where = () => ({ dir: gateway.dir, admin: gateway.adminUrl });
+    const address = () => new URL(picky.url).host;
+    let cookie: string;
+
+    beforeAll(async () => {
+      cookie = await until(async () => {
+        const answer = await get('/moving/first', ASK);
+        return answer.headers.get(FIELD)!.includes(picky.url) ? cookieOf(answer) : undefined;
+      }, 'a session at the second endpoint');
+    });
+
+    it('is at an endpoint that drains learns from where it moves, and why', async () => {
+      await drain('moving', address(), where());
+      const answer = await get('/moving/drained', { ...ASK, cookie });
+      await drain('moving', address(), { ...where(), undo: true });
+      expect(answer.headers.get(FIELD)).toContain(';session=unavailable');
+      const decision = await whole(answer.headers.get(FIELD)!);
+      const session = { by: 'cookie:moving', became: 'unavailable', endpoint: picky.url };
+      expect(decision.attempts[0]).toMatchObject({ endpoint: good.url, session });
+      expect(decision.attempts[0]!.session!.why).toMatch(/^draining/);
+      const told = (await explainRequest(decision.requestId, where())).out!;
+      expect(told).toContain(`session by cookie:moving: moves from ${picky.url} with the answer: draining`);
+    });
+
+    it('is at an endpoint that fails learns that it moves with the further try', async () => {
+      const answer = await get('/moving/refused', { ...ASK, cookie });
+      expect(answer.status).toBe(200);
+      const { attempts } = await whole(answer.headers.get(FIELD)!);
+      expect(attempts).toMatchObject([
+        { endpoint: picky.url, session: { became: 'stuck' } },
+        {
+          endpoint: good.url,
+          session: { became: 'tried', endpoint: picky.url, why: 'tried already, by an attempt before this one' },
+        },
+      ]);
+    });
   });
 
   it('learns that another endpoint was asked beside a late one, and was quicker', async () => {

@@ -1,6 +1,7 @@
 /** Clients and upstreams that take more than their share meet a limit, and others do not feel it. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gatewayFixture, type GatewayFixture } from '../support/gateway.ts';
+import { metric } from '../support/metrics.ts';
 import { ask, RawConnection, request, type RawResponse } from '../support/raw-client.ts';
 import { timed, until } from '../support/until.ts';
 import { byPath, hang, slow, startUpstream, type Upstream } from '../support/upstream.ts';
@@ -79,6 +80,9 @@ describe('a connection', () => {
     }, 'a refusal');
     connections[0]!.send(request('GET', '/x', 'any.test'));
     expect((await connections[0]!.answer()).status).toBe(200);
+    expect(
+      await metric(gateway, 'aya_errors_total', 'route="__none__",type="connection_limit_reached"'),
+    ).toBeGreaterThan(0);
     for (const connection of connections) connection.close();
     await until(
       async () => (await ask(gateway.port, request('GET', '/x', 'any.test'))).responses[0]?.status === 200,

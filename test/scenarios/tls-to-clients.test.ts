@@ -284,6 +284,7 @@ describe.skipIf(!hasOpenssl(FILE))('TLS', () => {
       const third = await RawConnection.open(narrow);
       await third.wait(() => false, 'the close');
       expect(third.closed).not.toBe('open');
+      expect(await errors('connection_limit_reached')).toBeGreaterThan(0);
       two.close();
       one.destroy();
       await until(

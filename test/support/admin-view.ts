@@ -1,11 +1,12 @@
 /** A control plane's view in a test: two pools, three endpoints, two routes, and a metric table to fill. */
 import type { Config } from '../../src/config/schema.ts';
-import type { AdminView, EndpointView } from '../../src/control/view.ts';
+import type { AdminView, BreakerView, EndpointView, ManagedCertificateView, PoolView } from '../../src/control/view.ts';
 import { CacheTable } from '../../src/memory/cache-table.ts';
-import { CounterTable } from '../../src/memory/counter-table.ts';
+import { CounterTable, type CounterSpec } from '../../src/memory/counter-table.ts';
 import { EndpointTable } from '../../src/memory/endpoint-table.ts';
 import { MetricTable, OUTCOME } from '../../src/memory/metric-table.ts';
 import { UsageTable } from '../../src/memory/usage-table.ts';
+import { PRIORITIES } from '../../src/priority.ts';
 
 export const ROUTE_ROWS = { other: 0, none: 1, users: 2, orders: 3 } as const;
 export const ENDPOINT_ROWS = { users1: 0, users2: 1, orders1: 2 } as const;
@@ -133,3 +134,72 @@ export function fill(table: MetricTable): void {
     writer.generation(4);
   }
 }
+
+/** One of which every metric has something to tell. */
+export function eventfulView(counters: readonly CounterSpec[]): AdminView {
+  const counterTable = CounterTable.allocate(2, 16, counters);
+  for (const { name, values } of counters) {
+    for (const value of values) counterTable.counter(0, ROUTE_ROWS.users, name, value).increment();
+  }
+  const view = adminView({ counters, counterTable, staleFiles: ['orders.yaml'] });
+  const [, ejected] = view.pools()[0]!.endpoints;
+  const busy = endpointView('http://127.0.0.1:7101', ENDPOINT_ROWS.users1, {
+    inFlight: 4,
+    averageMs: 12.3456,
+    status: ['draining'],
+    slowStart: { share: 0.4, leftMs: 9_000 },
+    ejectionsBy: [{ cause: 'slow', mode: 'eject', count: 2 }],
+    breaker: OPEN,
+    load: { ...LOAD, reports: 7, malformed: 1 },
+    agent: { said: '75%', share: 0.75, maxInFlight: 0, failure: undefined, failures: 3 },
+  });
+  const pool: PoolView = {
+    ...view.pools()[0]!,
+    endpoints: [busy, ejected!],
+    breaker: OPEN,
+    discovery: { source: 'dns users.internal', endpoints: 2, failure: 'SERVFAIL', failures: 2, ageMs: 4_000 },
+    furtherTries: { requests: 100, extra: 3, underWay: 1, p95Ms: 80 },
+    saturation: { inFlight: 4, limit: 4, waiting: 2, waited: 9, waitedMs: 450, refused: REFUSED },
+  };
+  fill(view.metricTable);
+  for (const [thread, state] of view.threads().entries()) {
+    const writer = view.metricTable.writer(thread);
+    writer.grpc(ROUTE_ROWS.users, thread);
+    writer.shedding(0.5);
+    for (const priority of PRIORITIES.keys()) writer.shed(priority);
+    writer.upgradeOpened();
+    writer.storeUp(state.state === 'up');
+    writer.storeAsked(true);
+    writer.limitLeased();
+  }
+  const config = { ...view.config, gateway: { ...view.config.gateway, store: { url: 'redis://127.0.0.1' } } };
+  return {
+    ...view,
+    config: config as unknown as Config,
+    pools: () => [pool, ...view.pools().slice(1)],
+    managedCertificates: () => [ORDERED],
+  };
+}
+
+const OPEN: BreakerView = {
+  state: 'open',
+  reason: '12 of 20 answers in 10 s failed; open for 10.4 s',
+  since: NOON,
+  opened: 1,
+  openedBy: { 'failure-share': 1 },
+  probes: 0,
+};
+const LOAD = { utilization: 0.6, rate: 40, errorRate: 0, ageMs: 500, isTrusted: true, weight: 1.2 };
+const REFUSED = { full: 1, late: 2, overloaded: 3, displaced: 4 };
+const ORDERED: ManagedCertificateView = {
+  name: 'api.example.com',
+  domains: ['api.example.com'],
+  directory: 'https://ca.example.com/directory',
+  state: 'missing',
+  validTo: undefined,
+  renewAt: undefined,
+  failures: 3,
+  failure: 'no authorization for api.example.com',
+  tryAgainAt: NOON,
+  orders: { ok: 0, failed: 3 },
+};

@@ -3,7 +3,7 @@
  * of bounded size. First the route, then a member for each attempt; the whole record is at the admin server, under the id.
  *
  *     x-aya-explain: "orders";id="7f…-1";pool="orders";by=route, "http://10.0.0.11:8080";error="connection_refused";ms=0.4,
- *       "http://10.0.0.12:8080";status=200;ms=2.1;passed-over="unhealthy 1, tried already 1"
+ *       "http://10.0.0.12:8080";status=200;ms=2.1;session=new;passed-over="unhealthy 1, tried already 1"
  */
 import type { AttemptRecord, PoolStanding } from '../../upstream/attempt-record.ts';
 import { reasonsOf } from '../../upstream/reasons.ts';
@@ -45,12 +45,13 @@ function requestMember({ exchange }: DecisionRecord): string {
   return `${quoted(rule.name)};id=${quoted(id)}${where}${cache === '' ? '' : `;cache=${quoted(cache)}`}`;
 }
 
-function attemptMember({ endpoint, standing, status, fault, ms }: AttemptRecord): string {
+function attemptMember({ endpoint, standing, session, status, fault, ms }: AttemptRecord): string {
   const said = status === 0 ? '' : `;status=${status}`;
   const failed = fault === '' ? '' : `;error=${quoted(fault)}`;
   const took = ms === undefined ? '' : `;ms=${ms.toFixed(1)}`;
+  const held = session === undefined ? '' : `;session=${session.became}`;
   const passed = standing === undefined ? '' : passedOver(standing);
-  return `${endpoint === undefined ? 'none' : quoted(endpoint.url)}${said}${failed}${took}${passed}`;
+  return `${endpoint === undefined ? 'none' : quoted(endpoint.url)}${said}${failed}${took}${held}${passed}`;
 }
 
 /** How many for which reason, each counted under its first. */

@@ -1,7 +1,7 @@
 /** One request and its session, through all its tries: what it brought, and who has answered it. */
 import type { Exchange } from '../../data/exchange.ts';
 import type { Endpoint } from '../pool.ts';
-import type { Session } from './sessions.ts';
+import type { Outcome, Session } from './sessions.ts';
 import type { Stickiness } from './stickiness.ts';
 
 export class Bond {
@@ -15,7 +15,8 @@ export class Bond {
   key: string | undefined;
   /** Other gateways were asked. */
   isAsked = false;
-  isCounted = false;
+  /** What became of its session at the first pick. */
+  outcome: Outcome | undefined;
   /** The answer's head will be written to. */
   isArmed = false;
   /** Another pool has taken the request over. */

@@ -37,6 +37,14 @@ export const OUTCOMES = [
 
 export type Outcome = (typeof OUTCOMES)[number];
 
+/** Of one try: what became of the session, and the row of the endpoint where it is, or was. */
+export interface SessionTrace {
+  /** `tried`: that endpoint was asked before. */
+  readonly became: Outcome | 'tried';
+  /** Undefined: no endpoint of the pool. */
+  readonly row: number | undefined;
+}
+
 /** By route, since that is what counters of requests have. */
 export const STICKY_COUNTER: CounterSpec = {
   name: 'aya_sticky_requests_total',

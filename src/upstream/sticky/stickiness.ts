@@ -11,7 +11,7 @@ import { isFull } from '../load/agent-limits.ts';
 import type { Endpoint } from '../pool.ts';
 import { Bond } from './bond.ts';
 import { keepsSessions } from './keeps-sessions.ts';
-import { nowSeconds, type Outcome, type Session, type Sessions } from './sessions.ts';
+import { nowSeconds, type Outcome, type Session, type Sessions, type SessionTrace } from './sessions.ts';
 
 export interface StickinessParts {
   readonly config: StickyConfig;
@@ -71,14 +71,20 @@ export class Stickiness {
   pick(request: UpstreamRequest): Endpoint | undefined {
     const bond = this.#bondOf(request);
     const endpoint = this.#placeOf(bond, request.tried);
-    if (!bond.isCounted) this.#count(bond, endpoint === undefined ? this.#whyNot(bond) : 'stuck');
+    if (bond.outcome === undefined) this.#count(bond, endpoint === undefined ? this.#whyNot(bond) : 'stuck');
     return endpoint;
   }
 
-  /** For decision records: its session is why a request goes there. */
-  leadsTo({ session }: Bond, endpoint: Endpoint): boolean {
-    const id = this.#ids.get(endpoint);
-    return session !== undefined && (id === session.current || (this.#parts.config.returns && id === session.home));
+  /** For decision records: what the session of a request has to do with its going to that endpoint, or to none. */
+  trace(bond: Bond, endpoint: Endpoint | undefined, tried: readonly Endpoint[] | undefined): SessionTrace {
+    const { session } = bond;
+    if (session === undefined) return { became: bond.outcome ?? 'new', row: undefined };
+    const id = endpoint && this.#ids.get(endpoint);
+    const isThere = id === session.current || (this.#parts.config.returns && id === session.home);
+    if (endpoint !== undefined && isThere) return { became: 'stuck', row: endpoint.row };
+    const at = this.#endpoints.get(session.current);
+    if (at === undefined) return { became: 'gone', row: undefined };
+    return { became: tried?.includes(at) === true ? 'tried' : 'unavailable', row: at.row };
   }
 
   #bondOf(request: UpstreamRequest): Bond {
@@ -128,8 +134,8 @@ export class Stickiness {
   }
 
   #count(bond: Bond, outcome: Outcome): void {
-    if (bond.isCounted) return;
-    bond.isCounted = true;
+    if (bond.outcome !== undefined) return;
+    bond.outcome = outcome;
     this.#parts.count(bond.exchange.rule.row, outcome);
   }
 
