@@ -58,10 +58,10 @@ export function lastingContract(store: () => Promise<string>): void {
     });
 
     it('is given when the upstream fails, where the route or the answer allows it', async () => {
-      origin.play = give({ ...stale });
+      origin.play = give({ ...stale }, 200, 'good');
       await get('/ttl/fails');
       origin.play = give({}, 503);
-      expect(await get('/ttl/fails')).toMatchObject({ status: 200, body: 'answer 1' });
+      expect(await get('/ttl/fails')).toMatchObject({ status: 200, body: 'good' });
       origin.play = (_, response) => response.destroy();
       expect((await get('/ttl/fails')).cache).toMatch(/^aya; fwd=stale; detail=connection_terminated/);
       origin.play = give({ ...stale, 'cache-control': 'max-age=60, must-revalidate' });
