@@ -1,5 +1,7 @@
 /** One proxy in the comparison: how it is configured for the bench's one job, and started. */
 import type { Certificate } from '../certificate.ts';
+import { CONNECTIONS } from '../load.ts';
+import { HTTP2_CONNECTIONS, STREAMS } from '../load-http2.ts';
 import type { Command } from '../process.ts';
 
 /** What is spoken on both sides; HTTP/1.1 without TLS where nothing is said. */
@@ -25,4 +27,9 @@ export interface Contestant {
   readonly version: string | undefined;
   /** Writes its configuration into the place and says how to start it there, in the foreground. */
   configure(place: Place): Command;
+}
+
+/** Idle connections that are kept to the origins: as many as there are requests under way, so that nobody has to open them anew. */
+export function keptConnections({ http2 = false }: Wire): number {
+  return http2 ? HTTP2_CONNECTIONS * STREAMS : CONNECTIONS;
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { versionOf, type Command } from '../process.ts';
-import type { Contestant, Place } from './contestant.ts';
+import { keptConnections, type Contestant, type Place } from './contestant.ts';
 
 export const nginx: Contestant = {
   name: 'nginx',
@@ -20,13 +20,12 @@ const CALLING = ['grpc_pass grpc://origin;', 'grpc_set_header X-Forwarded-For $p
 
 /** @param location what it does with requests. @param http further directives, such as zones. */
 export function nginxCommand(
-  { dir, port, origins, http2 = false, tls, grpc = false }: Place,
-  location: readonly string[] = grpc ? CALLING : FORWARDING,
+  place: Place,
+  location: readonly string[] = place.grpc === true ? CALLING : FORWARDING,
   http: readonly string[] = [],
 ): Command {
+  const { dir, port, origins, http2 = false, tls } = place;
   const file = join(dir, 'nginx.conf');
-  // To an origin it opens a connection for each call under way, and keeps those of as many as there can be.
-  const kept = grpc ? 512 : 64;
   writeFileSync(
     file,
     `daemon off; master_process off; pid ${dir}/nginx.pid; error_log stderr warn;
@@ -38,7 +37,7 @@ export function nginxCommand(
        upstream origin {
          least_conn;
          ${origins.map((origin) => `server 127.0.0.1:${origin};`).join(' ')}
-         keepalive ${kept}; keepalive_requests 1000000000;
+         keepalive ${keptConnections(place)}; keepalive_requests 1000000000;
        }
        server {
          listen 127.0.0.1:${port}${tls === undefined ? '' : ' ssl'}${http2 ? ' http2' : ''};
