@@ -9,6 +9,7 @@ import { isIdempotent } from '../../src/idempotent.ts';
 import { faultsOf } from './check.ts';
 import { mayRace, Race, WITHHELD } from './race.ts';
 import type { HedgeConfig } from './schema.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 const HEDGES_TOTAL = 'aya_hedges_total';
 const WITHHELD_TOTAL = 'aya_hedges_withheld_total';
@@ -45,6 +46,7 @@ export default definePlugin<HedgeConfig | false>({
       most: config.max,
       share: retries?.budget ?? USUAL_SHARE,
       clock,
+      line: new WaitingLine(clock),
       won: counter(HEDGES_TOTAL, 'won'),
       lost: counter(HEDGES_TOTAL, 'lost'),
       onWithheld: (reason: (typeof WITHHELD)[number]) => withheld.get(reason)!.increment(),

@@ -3,11 +3,12 @@
  * first that gave a good one, or what the last of them came to. The others are given up without a verdict; how long they
  * were waited for their endpoints' averages learn.
  */
-import type { Clock, Timer } from '../../src/clock.ts';
+import type { Clock } from '../../src/clock.ts';
 import type { Control, Dispatch, ResponseHandler, UpstreamRequest } from '../../src/data/dispatch.ts';
 import { GatewayError } from '../../src/errors.ts';
 import type { Counter } from '../../src/memory/counter-table.ts';
 import { VERDICT } from '../../src/memory/sample-table.ts';
+import { Waiting, type WaitingLine } from './waiting-line.ts';
 
 /** Why there was none beside a late one. */
 export const WITHHELD = ['endpoint', 'budget', 'crowded'] as const;
@@ -20,6 +21,7 @@ export interface RouteHedges {
   readonly most: number;
   readonly share: number;
   readonly clock: Clock;
+  readonly line: WaitingLine;
   readonly won: Counter;
   readonly lost: Counter;
   readonly onWithheld: (reason: Withheld) => void;
@@ -35,7 +37,7 @@ export function mayRace({ body, exchange, upgrade, pool }: UpstreamRequest): boo
   return body === null || Buffer.isBuffer(body);
 }
 
-export class Race implements Control {
+export class Race extends Waiting implements Control {
   readonly #route: RouteHedges;
   readonly #next: Dispatch;
   readonly #request: UpstreamRequest;
@@ -46,9 +48,9 @@ export class Race implements Control {
   #stoppedBy: GatewayError | undefined;
   #startedAt = 0;
   #afterMs = 0;
-  #timer: Timer | undefined;
 
   constructor(route: RouteHedges, next: Dispatch, request: UpstreamRequest, handler: ResponseHandler) {
+    super();
     this.#route = route;
     this.#next = next;
     this.#request = request;
@@ -61,7 +63,6 @@ export class Race implements Control {
     this.#handler.onStart(this);
     if (this.#isOver) return;
     this.#begin(this.#request);
-    // Waits of whole milliseconds share a timer of Node's.
     this.#afterMs = Math.ceil(afterMs ?? this.#request.pool.p95.ms ?? 0);
     if (this.#afterMs > 0) this.#awaitNext();
   }
@@ -74,10 +75,10 @@ export class Race implements Control {
 
   #awaitNext(): void {
     if (this.#isOver || this.#winner !== undefined || this.#tries.length > this.#route.most) return;
-    this.#timer = this.#route.clock.after(this.#afterMs, this.#onLate);
+    this.#route.line.join(this, this.#afterMs);
   }
 
-  readonly #onLate = (): void => {
+  override onLate(): void {
     const withheld = this.#reasonAgainst();
     if (withheld !== undefined) return this.#route.onWithheld(withheld);
     const first = this.#request;
@@ -86,7 +87,7 @@ export class Race implements Control {
     // Fields are changed by each try: what time is left is told in them.
     this.#begin({ ...first, fields: first.fields.slice(), tried: this.#tried(), endpoint: undefined });
     this.#awaitNext();
-  };
+  }
 
   #reasonAgainst(): Withheld | undefined {
     const { pool } = this.#request;
@@ -133,11 +134,11 @@ export class Race implements Control {
 
   #win(one: Try): void {
     this.#winner = one;
-    this.#timer?.cancel();
+    this.#route.line.leave(this);
+    if (this.#tries.length === 1) return;
     for (const other of this.#others(one)) this.#drop(other, OVERTAKEN);
     this.#tell(one);
-    const [first] = this.#tries;
-    if (one !== first) {
+    if (one !== this.#tries[0]) {
       this.#request.pool.budget.leave();
       this.#route.won.increment();
     }
@@ -161,7 +162,7 @@ export class Race implements Control {
       this.#tell(one);
     }
     this.#isOver = true;
-    this.#timer?.cancel();
+    this.#route.line.leave(this);
     this.#handler.onError(error);
   }
 
@@ -210,7 +211,7 @@ export class Race implements Control {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#stoppedBy = reason;
-    this.#timer?.cancel();
+    this.#route.line.leave(this);
     for (const one of this.#tries) {
       if (one === this.#winner) one.control?.abort(reason);
       else if (!one.isOver) this.#drop(one, reason);
