@@ -1,11 +1,10 @@
 /**
- * `npm run bench -- [--quick] [--only NAME…] [--json FILE]`: the gateway beside its peers on this machine.
+ * `npm run bench -- [--quick] [--only NAME…] [--rounds 5] [--json FILE]`: the gateway beside its peers on this machine.
  * README.md in this folder says how it is measured and how to read it.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { aya, ayaFull } from './contestants/aya.ts';
 import { caddy } from './contestants/caddy.ts';
 import { fastifyHttpProxy } from './contestants/fastify-http-proxy.ts';
@@ -14,6 +13,7 @@ import { haproxy } from './contestants/haproxy.ts';
 import { nginx } from './contestants/nginx.ts';
 import { generator } from './load.ts';
 import { http2Generator } from './load-http2.ts';
+import { benchOptions, chosen } from './options.ts';
 import { originVersion, startOrigin } from './origin.ts';
 import { canPin } from './process.ts';
 import { cache } from './scenarios/cache.ts';
@@ -50,7 +50,7 @@ const SCENARIOS = [
   startUp,
 ];
 
-const { quick, only, json } = options();
+const { quick, only, json, rounds } = benchOptions([...CONTESTANTS, ...SCENARIOS], { quick: 2, usual: 5 });
 const dir = mkdtempSync(join(tmpdir(), 'aya-bench-'));
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
 
@@ -65,9 +65,10 @@ const origin = await startOrigin(dir);
 const bench: Bench = {
   dir,
   origins: origin.ports,
-  contestants: chosen(CONTESTANTS),
+  contestants: chosen(CONTESTANTS, only),
   quick,
-  ...(quick ? { rounds: 2, seconds: 2 } : { rounds: 5, seconds: 3 }),
+  rounds,
+  seconds: quick ? 2 : 3,
 };
 const found: Record<string, unknown> = {};
 const budgets: Budget[] = [];
@@ -110,35 +111,10 @@ function verdict(atMost: number, value: number): string {
   return value <= atMost ? 'held' : '**missed**';
 }
 
-function options() {
-  const { values, positionals } = parseArgs({
-    options: {
-      quick: { type: 'boolean', default: false },
-      only: { type: 'string', multiple: true },
-      json: { type: 'string' },
-    },
-    allowPositionals: true, // --only floor nginx
-  });
-  const only = new Set([...(values.only ?? []), ...positionals]);
-  const known = [...CONTESTANTS, ...SCENARIOS].map(({ name }) => name);
-  const unknown = [...only].filter((name) => !known.includes(name));
-  if (unknown.length > 0) {
-    console.error(`unknown: ${unknown.join(', ')}; choose from ${known.join(', ')}`);
-    process.exit(2);
-  }
-  return { ...values, only };
-}
-
-/** Those named, or all when none of them was. */
-function chosen<Named extends { readonly name: string }>(all: readonly Named[]): readonly Named[] {
-  const named = all.filter(({ name }) => only.has(name));
-  return named.length > 0 ? named : all;
-}
-
 /** Contestants named without a scenario are wanted for the comparison, not for the questions about Aya alone. */
 function chosenScenarios(): readonly Scenario[] {
   const named = SCENARIOS.some(({ name }) => only.has(name));
-  return named || only.size === 0 ? chosen(SCENARIOS) : [small];
+  return named || only.size === 0 ? chosen(SCENARIOS, only) : [small];
 }
 
 function describeMachine(): Record<string, string> {

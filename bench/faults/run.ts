@@ -7,8 +7,8 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { lastLineOf } from '../load.ts';
+import { benchOptions, chosen } from '../options.ts';
 import { answering, canPin, freePorts, LOAD_CORE, pinned, PROXY_CORE, start } from '../process.ts';
 import { fixed, thousands } from '../scenarios/scenario.ts';
 import { CONTESTANTS, type Guarded } from './contestants.ts';
@@ -39,7 +39,7 @@ interface Found extends Report {
   readonly amplification: number;
 }
 
-const { quick, only, json, rounds } = options();
+const { quick, only, json, rounds } = benchOptions([...FAULTS, ...CONTESTANTS], { quick: 1, usual: 2 });
 const seconds = quick ? 6 : 12;
 const dir = mkdtempSync(join(tmpdir(), 'aya-faults-'));
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
@@ -51,10 +51,10 @@ console.log(
 - rounds: ${rounds} (errors are added; of times the better round is shown)`,
 );
 const found: Record<string, Record<string, Found | { failed: string }>> = {};
-for (const fault of chosen(FAULTS)) {
+for (const fault of chosen(FAULTS, only)) {
   const reports: Record<string, Found | { failed: string }> = (found[fault.name] = {});
   for (let round = 0; round < rounds; round++) {
-    for (const contestant of chosen(CONTESTANTS)) {
+    for (const contestant of chosen(CONTESTANTS, only)) {
       if (contestant.fault !== undefined && contestant.fault !== fault.name) continue;
       const again = await run(fault, contestant).catch((error: Error) => ({ failed: error.message }));
       reports[contestant.name] = together(reports[contestant.name], again);
@@ -146,31 +146,4 @@ function rate({ get, post }: Report): string {
 /** Only of an outage: from its beginning on they are counted, by endpoints of which none dies. */
 function tries({ name }: Fault, { amplification }: Found): string {
   return name === 'outage' ? `${fixed(amplification, 2)} ×` : '';
-}
-
-function options() {
-  const { values, positionals } = parseArgs({
-    options: {
-      quick: { type: 'boolean', default: false },
-      only: { type: 'string', multiple: true },
-      json: { type: 'string' },
-      rounds: { type: 'string' },
-    },
-    allowPositionals: true, // --only kill nginx
-  });
-  const only = new Set([...(values.only ?? []), ...positionals]);
-  const known = [...FAULTS, ...CONTESTANTS].map(({ name }) => name);
-  const unknown = [...only].filter((name) => !known.includes(name));
-  if (unknown.length > 0) {
-    console.error(`unknown: ${unknown.join(', ')}; choose from ${known.join(', ')}`);
-    process.exit(2);
-  }
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 2));
-  return { ...values, only, rounds };
-}
-
-/** Those named, or all when none of them was. */
-function chosen<Named extends { readonly name: string }>(all: readonly Named[]): readonly Named[] {
-  const named = all.filter(({ name }) => only.has(name));
-  return named.length > 0 ? named : all;
 }

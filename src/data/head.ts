@@ -265,7 +265,8 @@ function isHidden(fate: Fate, trusted: boolean): boolean {
   );
 }
 
-function emptyHead(visible: readonly string[]): RequestHead {
+/** Of a request of which nothing is known but its fields. */
+export function emptyHead(visible: readonly string[]): RequestHead {
   return {
     host: undefined,
     visible,

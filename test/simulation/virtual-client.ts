@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { ClientConnection } from '../../src/data/client-connection.ts';
 import type { ClientMessage, ClientRequest, ClientResponse, Transport } from '../../src/data/client-message.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
-import type { RequestHead } from '../../src/data/head.ts';
+import { emptyHead, type RequestHead } from '../../src/data/head.ts';
 import type { Destination } from '../../src/data/intake.ts';
 
 export interface Visit {
@@ -120,23 +120,7 @@ export function addressOf({ client }: Visit): string {
 
 export function headOf({ client }: Visit): RequestHead {
   const visible = ['host', HOST, 'x-user', `user-${client}`];
-  return {
-    host: HOST,
-    visible,
-    fields: [...visible],
-    contentLength: undefined,
-    chunked: false,
-    acceptsTrailers: false,
-    forwardedFor: undefined,
-    forwardedProto: undefined,
-    forwardedHost: undefined,
-    forwardedPort: undefined,
-    forwarded: undefined,
-    requestId: undefined,
-    clientCert: undefined,
-    xfcc: undefined,
-    explain: undefined,
-  };
+  return { ...emptyHead(visible), host: HOST, fields: [...visible] };
 }
 
 export function destinationOf({ item }: Visit): Destination {
