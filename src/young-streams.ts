@@ -5,9 +5,7 @@
  * generation: under load most of them (docs/decisions/0026). Here they lie in places that are used again.
  */
 import type { Http2Session, Http2Stream } from 'node:http2';
-
-/** Above the default of `http2.maxStreams`; a power of two. */
-const SLOTS = 128;
+import { RecentSlots } from './recent-slots.ts';
 
 /** Where Node keeps what belongs to a session. */
 interface SessionState {
@@ -25,78 +23,9 @@ export function keepStreamsYoung(session: Http2Session): boolean {
   const symbol = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state');
   const state = symbol && (session as unknown as Record<symbol, SessionState | undefined>)[symbol];
   if (state?.streams?.size !== 0 || state.pendingStreams?.size !== 0) return false;
-  state.streams = new StreamSlots();
+  state.streams = new RecentSlots<Http2Stream>();
   state.pendingStreams = new FewStreams();
   return true;
-}
-
-/** A stream whose slot is taken, by one that has been open for long, lies in the Map that this is. */
-class StreamSlots extends Map<number, Http2Stream> {
-  readonly #ids = new Int32Array(SLOTS);
-  readonly #streams: (Http2Stream | undefined)[] = new Array<undefined>(SLOTS).fill(undefined);
-  #used = 0;
-
-  override get size(): number {
-    return super.size + this.#used;
-  }
-
-  override get(id: number): Http2Stream | undefined {
-    const slot = slotOf(id);
-    return this.#ids[slot] === id ? this.#streams[slot] : super.get(id);
-  }
-
-  override has(id: number): boolean {
-    return this.get(id) !== undefined;
-  }
-
-  override set(id: number, stream: Http2Stream): this {
-    const slot = slotOf(id);
-    if (this.#ids[slot] !== 0) return super.set(id, stream);
-    this.#ids[slot] = id;
-    this.#streams[slot] = stream;
-    this.#used++;
-    return this;
-  }
-
-  override delete(id: number): boolean {
-    const slot = slotOf(id);
-    if (this.#ids[slot] !== id) return super.delete(id);
-    this.#ids[slot] = 0;
-    this.#streams[slot] = undefined;
-    this.#used--;
-    return true;
-  }
-
-  override clear(): void {
-    for (const id of [...this.keys()]) this.delete(id);
-  }
-
-  override *entries(): MapIterator<[number, Http2Stream]> {
-    for (const [slot, id] of this.#ids.entries()) if (id !== 0) yield [id, this.#streams[slot]!];
-    yield* super.entries();
-  }
-
-  override [Symbol.iterator](): MapIterator<[number, Http2Stream]> {
-    return this.entries();
-  }
-
-  override *keys(): MapIterator<number> {
-    for (const [id] of this.entries()) yield id;
-  }
-
-  override *values(): MapIterator<Http2Stream> {
-    for (const [, stream] of this.entries()) yield stream;
-  }
-
-  override forEach(visit: (stream: Http2Stream, id: number, streams: Map<number, Http2Stream>) => void): void {
-    // Whoever is visited may leave.
-    for (const [id, stream] of [...this.entries()]) visit(stream, id, this);
-  }
-}
-
-/** Clients take the odd numbers, one after the other. */
-function slotOf(id: number): number {
-  return (id >> 1) & (SLOTS - 1);
 }
 
 /** The only one has a place of its own; further ones lie in the Set that this is. */

@@ -92,6 +92,10 @@ export class ClientConnection implements Transport {
     return this.socket.bytesRead;
   }
 
+  get bytesBefore(): number {
+    return this.socket.bytesRead;
+  }
+
   /** Ends it so that the client cannot take what it has for a whole answer. */
   reset(): void {
     // Of TLS only the connection below can be reset.

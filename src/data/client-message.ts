@@ -51,6 +51,8 @@ export interface ClientResponse {
 export interface Transport {
   /** So far, of this request and perhaps of those before it. */
   readonly bytesRead: number;
+  /** Those before it, as it begins. */
+  readonly bytesBefore: number;
   /** The client waits for "100 Continue". */
   expectsContinue: boolean;
   /** The answer under way is its last: whatever still comes is not looked at. */

@@ -133,7 +133,7 @@ export class Exchange extends Deadline implements PickRequest, ResponseHandler {
     this.view = new RequestView(this.method, host, routePath, search, head.visible, clientAddress, scheme);
     this.grpc = GrpcCall.of(this.view, req.httpVersion);
     this.clientAddress = clientAddress;
-    this.#bytesReadBefore = transport.bytesRead;
+    this.#bytesReadBefore = transport.bytesBefore;
     this.#answer = new Answer(res);
   }
 

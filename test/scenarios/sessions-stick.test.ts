@@ -197,7 +197,7 @@ describe('a session', () => {
         ['%00"\\', 'malformed'],
         ['A'.repeat(48), 'forged'],
         [turned, 'forged'],
-        [`B${value.slice(1)}`, 'forged'],
+        [`${value.startsWith('B') ? 'C' : 'B'}${value.slice(1)}`, 'forged'],
       ] as const) {
         const before = await counted('cookie', why);
         const client = browser();

@@ -47,6 +47,7 @@ export class VirtualAnswer implements ClientResponse, Transport {
   destroyed = false;
   writableFinished = false;
   readonly bytesRead = 0;
+  readonly bytesBefore = 0;
   expectsContinue = false;
   closing = false;
   readonly #onClose: () => void;

@@ -3,124 +3,117 @@
  * left in two steps (RFC 9113 §6.8): the client hears that it should go elsewhere, and only a round trip later which of its
  * requests were the last, so that none is lost on the way.
  */
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Http2Config, ListenerLimitsConfig } from '../../config/schema.ts';
+import { ErrorCode } from '../../http2/constants.ts';
+import { ServerSession, type SessionOwner } from '../../http2/session.ts';
+import type { ServerStream } from '../../http2/stream.ts';
 import { Deadline } from '../../timer-wheel.ts';
-import { keepStreamsYoung } from '../../young-streams.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import { connectionAge } from '../connection-lifetime.ts';
 import type { DataContext } from '../context.ts';
-import { Http2Response } from './response.ts';
 
-const { NGHTTP2_NO_ERROR, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
-
-/** "No stream is the last yet." */
-const ANY_STREAM = 2 ** 31 - 1;
 /** What a client that is told to go may take to hear of it. */
 const ROUND_TRIP_MS = 1_000;
+/** What is still read of a client that was told of its error: unread bytes would cost it our last words. */
+const LAST_WORD_MS = 500;
 /** In which resets are counted. */
 const RESET_WINDOW_MS = 30_000;
 
-export class Http2Connection extends Deadline {
+export type OnStream = (stream: ServerStream, connection: Http2Connection, now: number) => void;
+
+export class Http2Connection extends Deadline implements SessionOwner {
   readonly client: ClientConnection;
-  readonly #session: ServerHttp2Session;
+  readonly #session: ServerSession;
   readonly #limits: ListenerLimitsConfig;
   readonly #context: DataContext;
+  readonly #onStream: OnStream;
   readonly #mostResets: number;
   /** On the clock's scale. */
   readonly #oldAt: number;
-  /** The client has begun to speak. */
   #greeted = false;
   #quietSince: number;
   #requests = 0;
-  #open = 0;
   /** What has happened in the latest RESET_WINDOW_MS. */
   #window: { since: number; requests: number; resets: number };
-  #leaving: 'no' | 'told' | 'gone' = 'no';
+  #leaving: 'no' | 'told' | 'gone' | 'failed' = 'no';
 
   constructor(
     client: ClientConnection,
-    session: ServerHttp2Session,
     limits: ListenerLimitsConfig,
-    { connectionWindow, maxResets }: Http2Config,
+    { connectionWindow, maxResets, maxStreams, streamWindow }: Http2Config,
     context: DataContext,
+    onStream: OnStream,
   ) {
     super();
     this.client = client;
-    this.#session = session;
     this.#limits = limits;
     this.#context = context;
+    this.#onStream = onStream;
     this.#mostResets = maxResets;
-    const now = context.clock.now();
+    const { clock } = context;
+    const now = clock.now();
     this.#quietSince = now;
     this.#window = { since: now, requests: 0, resets: 0 };
     this.#oldAt = now + connectionAge(limits, context.random);
-    keepStreamsYoung(session);
-    session.setLocalWindowSize(connectionWindow);
-    session.on('error', ignore);
-    session.once('remoteSettings', () => {
-      this.#greeted = true;
-    });
-    session.once('close', () => context.wheel.clear(this));
+    const headerListBytes = 2 * limits.headers;
+    const options = { maxStreams, streamWindow, connectionWindow, headerListBytes, clock };
+    this.#session = new ServerSession(client.socket, options, this);
     this.#watch();
   }
 
-  /** @returns the way back of a request; undefined where it is not wanted any more. */
-  begin(stream: ServerHttp2Stream, now: number): Http2Response | undefined {
+  onGreeted(): void {
+    this.#greeted = true;
+  }
+
+  onStream(stream: ServerStream): void {
+    const now = this.#context.clock.now();
     this.#requests++;
     if (now - this.#window.since > RESET_WINDOW_MS) this.#window = { since: now, requests: 0, resets: 0 };
     this.#window.requests++;
-    if (stream.destroyed || stream.closed) {
-      // What was wrong with it is still to be told, and with nobody listening would end the thread.
-      stream.on('error', ignore);
-      this.#countReset();
-      return undefined;
-    }
-    this.#open++;
     const { maxRequestsPerConnection: most } = this.#limits;
     if (this.#context.draining || (most > 0 && this.#requests >= most)) this.leave();
-    return new Http2Response(stream, this.#onClose);
+    this.#onStream(stream, this, now);
   }
 
   /** Takes no further requests; those under way end first. */
   leave(): void {
-    if (this.#leaving !== 'no') return;
-    // The client has said goodbye itself.
-    if (this.#session.closed || this.#session.destroyed) return this.#close();
+    if (this.#leaving !== 'no' || this.#session.isOver) return;
     this.#leaving = 'told';
-    this.#session.goaway(NGHTTP2_NO_ERROR, ANY_STREAM);
+    this.#session.announceGoodbye();
     // Its answer comes behind all that the client sent before it knew.
     this.#session.ping(() => this.#close());
     this.#context.wheel.set(this, this.#context.clock.now() + ROUND_TRIP_MS);
   }
 
   #close(): void {
-    if (this.#leaving === 'gone' || this.client.socket.destroyed) return;
+    if (this.#leaving !== 'told') return;
     this.#leaving = 'gone';
     this.#context.wheel.clear(this);
     this.#quietSince = this.#context.clock.now();
-    if (!this.#session.destroyed) this.#session.close();
+    this.#session.close();
     this.#watch();
   }
 
-  readonly #onClose = (stream: ServerHttp2Stream, res: Http2Response): void => {
-    const now = this.#context.clock.now();
-    this.#open--;
-    this.#quietSince = now;
-    if (this.#open === 0 && this.#leaving !== 'told') this.#watch();
-    const isByClient = stream.rstCode !== NGHTTP2_NO_ERROR && !res.isReset;
-    // A WebSocket may end so: that it was opened has cost the client an answer.
-    if (isByClient && !res.isReleased) this.#countReset();
-  };
+  onStreamClosed(): void {
+    this.#quietSince = this.#context.clock.now();
+    if (this.#session.open === 0 && this.#leaving !== 'told') this.#watch();
+  }
 
   /** A request costs the client nothing that it takes back at once, or that we have to (CVE-2023-44487, CVE-2025-8671). */
-  #countReset(): void {
+  onReset(): void {
     const { requests, resets } = this.#window;
     this.#window.resets = resets + 1;
     // Callers with short deadlines give up a few of many.
-    if (resets < this.#mostResets || 2 * resets < requests || this.#session.destroyed) return;
-    // With an error, or Node says NO_ERROR behind it.
-    this.#session.destroy(new Error('too many requests were reset'), NGHTTP2_ENHANCE_YOUR_CALM);
+    if (resets >= this.#mostResets && 2 * resets >= requests) this.#session.fail(ErrorCode.enhanceYourCalm);
+  }
+
+  onFailed(): void {
+    this.#leaving = 'failed';
+    this.#context.wheel.set(this, this.#context.clock.now() + LAST_WORD_MS);
+  }
+
+  onClosed(): void {
+    this.#context.wheel.clear(this);
   }
 
   // --- time ---
@@ -128,8 +121,9 @@ export class Http2Connection extends Deadline {
   get #due(): number {
     const { keepAlive, headersTimeout } = this.#limits;
     // Closed on our side. A client that keeps its own open, or takes nothing more, would hold the connection for ever.
-    if (this.#leaving === 'gone') return this.#open > 0 ? Infinity : this.#quietSince + keepAlive;
-    if (this.#open > 0) return this.#oldAt;
+    const { open } = this.#session;
+    if (this.#leaving === 'gone') return open > 0 ? Infinity : this.#quietSince + keepAlive;
+    if (open > 0) return this.#oldAt;
     return Math.min(this.#oldAt, this.#quietSince + (this.#greeted ? keepAlive : headersTimeout));
   }
 
@@ -140,11 +134,10 @@ export class Http2Connection extends Deadline {
 
   override onDue(now: number): void {
     if (this.#leaving === 'told') return this.#close();
-    if (this.#leaving === 'gone' && this.#due <= now) return void this.client.socket.destroy();
-    if (!this.#greeted && this.#due <= now) return this.#session.destroy();
+    if (this.#leaving === 'failed') return void this.client.socket.destroy();
+    const isPatient = this.#greeted && this.#leaving === 'no' && !this.#session.isOver;
+    if (!isPatient && this.#due <= now) return void this.client.socket.destroy();
     if (this.#due <= now) this.leave();
     else this.#watch();
   }
 }
-
-function ignore(): void {}

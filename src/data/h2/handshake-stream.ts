@@ -3,7 +3,6 @@
  * The head that is written to it becomes the one of the stream; behind it bytes pass as they are, each way no faster than
  * the other side takes them.
  */
-import type { ServerHttp2Stream } from 'node:http2';
 import { Duplex } from 'node:stream';
 
 const SWITCHED = /^HTTP\/1\.1 101 /;
@@ -18,13 +17,13 @@ export interface HandshakeOwner {
 }
 
 export class HandshakeStream extends Duplex {
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: Duplex;
   readonly #owner: HandshakeOwner;
   #isAnswered = false;
   /** The write that waits for the client. */
   #blocked: (() => void) | undefined;
 
-  constructor(stream: ServerHttp2Stream, owner: HandshakeOwner) {
+  constructor(stream: Duplex, owner: HandshakeOwner) {
     super();
     this.#stream = stream;
     this.#owner = owner;

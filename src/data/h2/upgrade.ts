@@ -2,10 +2,10 @@
  * A WebSocket on one stream of HTTP/2 (RFC 8441). Its request is an extended CONNECT, and any 2xx agrees to it; the end of each half is
  * END_STREAM, a reset RST_STREAM. What the client sends before the answer stays unread, within the window of the stream.
  */
-import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { Random } from '../../clock.ts';
 import { GatewayError } from '../../errors.ts';
+import type { StreamDuplex } from '../../http2/stream-body.ts';
 import type { Switched } from '../../upstream/call.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Rule } from '../rule.ts';
@@ -13,8 +13,6 @@ import type { Upgrade } from '../upgrade.ts';
 import { HandshakeStream, type HandshakeOwner } from './handshake-stream.ts';
 import type { Http2Request } from './request.ts';
 import type { Http2Response } from './response.ts';
-
-const { NGHTTP2_NO_ERROR } = constants;
 
 const KEY_BYTES = 16;
 
@@ -25,12 +23,12 @@ const NOT_SERVED = 501;
 const OF_101_ONLY: ReadonlySet<string> = new Set(['sec-websocket-accept', 'content-length']);
 
 export class Http2Upgrade implements Upgrade, HandshakeOwner {
-  readonly stream: ServerHttp2Stream;
+  readonly stream: StreamDuplex;
   exchange: Exchange | undefined;
   upstream: Switched | undefined;
   readonly #res: Http2Response;
 
-  constructor(stream: ServerHttp2Stream, req: Http2Request, res: Http2Response, random: Random) {
+  constructor(stream: StreamDuplex, req: Http2Request, res: Http2Response, random: Random) {
     this.stream = stream;
     this.#res = res;
     res.isToConnect = true;
@@ -67,8 +65,7 @@ export class Http2Upgrade implements Upgrade, HandshakeOwner {
   }
 
   get isClosedInOrder(): boolean {
-    const { aborted, readableEnded, rstCode } = this.stream;
-    return readableEnded && !aborted && rstCode === NGHTTP2_NO_ERROR;
+    return this.stream.isClosedInOrder;
   }
 }
 
