@@ -1,5 +1,6 @@
 /** Decision records for a person: what became of the request, then each attempt with those it chose from. */
-import type { AttemptView, DecisionView, SessionView, StandingView } from '../control/decision-view.ts';
+import type { DecisionView } from '../control/decision-view.ts';
+import type { ToldAttempt, ToldSession, ToldStanding } from '../data/decisions/told.ts';
 import type { DecisionsAnswer } from './decisions.ts';
 import { counted } from './outcome.ts';
 import { bold, columns, dim, green, red, yellow } from './style.ts';
@@ -25,8 +26,8 @@ function row({ time, status, method, host, path, route, attempts, error, request
   ];
 }
 
-const hasMoved = (session: SessionView | undefined) => session !== undefined && MOVED.has(session.became);
-const MOVED: ReadonlySet<SessionView['became']> = new Set(['unavailable', 'tried', 'gone']);
+const hasMoved = (session: ToldSession | undefined) => session !== undefined && MOVED.has(session.became);
+const MOVED: ReadonlySet<ToldSession['became']> = new Set(['unavailable', 'tried', 'gone']);
 
 const coloured = (status: number) => (status >= 500 ? red : green)(String(status));
 
@@ -61,7 +62,7 @@ function whither({ route, pool, poolBy, fallback, reason, error, cache, clientLe
   ];
 }
 
-function attemptLines(attempt: AttemptView, number: number): string[] {
+function attemptLines(attempt: ToldAttempt, number: number): string[] {
   const { endpoint, pool, atMs, outcome, ms, considered, passedOver } = attempt;
   const took = ms === undefined ? '' : ` after ${ms} ms`;
   const whom = endpoint ?? `nobody of ${pool}`;
@@ -73,13 +74,13 @@ function attemptLines(attempt: AttemptView, number: number): string[] {
 }
 
 /** Why a request went, or did not go, to where it was before. */
-function held({ became, endpoint, why }: SessionView): string {
+function held({ became, endpoint, why }: ToldSession): string {
   if (became !== 'unavailable' && became !== 'tried') return HELD[became];
   const because = why ?? (became === 'tried' ? 'tried already' : 'it takes no traffic');
   return yellow(`moves from ${endpoint} with the answer: ${because}`);
 }
 
-const HELD: Readonly<Record<Exclude<SessionView['became'], 'unavailable' | 'tried'>, string>> = {
+const HELD: Readonly<Record<Exclude<ToldSession['became'], 'unavailable' | 'tried'>, string>> = {
   stuck: 'it is there',
   new: 'it brought none, and begins one',
   unknown: 'nobody knows the one that it brought (any more)',
@@ -89,7 +90,7 @@ const HELD: Readonly<Record<Exclude<SessionView['became'], 'unavailable' | 'trie
   gone: yellow('moves with the answer: its endpoint has left the pool'),
 };
 
-function next({ retriedAfterMs, hedgedAfterMs, notRetried }: AttemptView): string {
+function next({ retriedAfterMs, hedgedAfterMs, notRetried }: ToldAttempt): string {
   if (hedgedAfterMs !== undefined) return `; another was asked beside it after ${hedgedAfterMs} ms`;
   if (retriedAfterMs !== undefined) return `; tried again after ${retriedAfterMs} ms`;
   return notRetried === undefined ? '' : `; not tried again: ${NOT_RETRIED[notRetried] ?? notRetried}`;
@@ -106,7 +107,7 @@ const NOT_RETRIED: Readonly<Record<string, string>> = {
   'retry-after': 'the answer asked for a longer wait',
 };
 
-function standingLines({ considered, passedOver, moreConsidered, morePassedOver }: StandingView): string[] {
+function standingLines({ considered, passedOver, moreConsidered, morePassedOver }: ToldStanding): string[] {
   const rows = [
     ...considered.map(({ endpoint, chosen, score, inFlight, averageMs, weight, although }) => [
       chosen === true ? green('chosen') : 'considered',

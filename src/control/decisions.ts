@@ -2,9 +2,11 @@
  * The decision records that the data threads send: those drawn by lot are logged, the last of those that failed and of those
  * that asked are kept for the admin server. Each kind has room of its own, so that neither pushes out the other.
  */
-import type { DecisionMessage, RecordCause } from '../data/decisions/record.ts';
-import { viewDecision, type DecisionView, type DecisionWords } from './decision-view.ts';
-import type { ControlLog } from './log.ts';
+import type { Clock } from '../clock.ts';
+import type { RecordCause } from '../data/decisions/record.ts';
+import type { DecisionMessage, ToldDecision } from '../data/decisions/told.ts';
+import { answered, time, type DecisionView, type DecisionWords } from './decision-view.ts';
+import type { WriteLines } from './log.ts';
 
 export interface DecisionFilter {
   readonly route?: string | undefined;
@@ -20,20 +22,30 @@ export interface DecisionCounts {
   readonly dropped: number;
 }
 
+/** Written out; read again only when an operator looks. */
+interface Kept {
+  readonly at: number;
+  readonly thread: number;
+  /** JSON of a ToldDecision. */
+  readonly text: string;
+}
+
 export class Decisions {
   readonly #words: DecisionWords;
-  readonly #log: ControlLog;
+  readonly #writeLines: WriteLines;
+  readonly #clock: Clock;
   readonly #recorded: Record<RecordCause, number> = { asked: 0, sampled: 0, failed: 0 };
   #dropped = 0;
   /** Of each kind. */
   #capacity = 0;
   /** The oldest first. */
-  #failed: DecisionView[] = [];
-  #asked: DecisionView[] = [];
+  #failed: Kept[] = [];
+  #asked: Kept[] = [];
 
-  constructor(words: DecisionWords, log: ControlLog) {
+  constructor(words: DecisionWords, writeLines: WriteLines, clock: Clock) {
     this.#words = words;
-    this.#log = log;
+    this.#writeLines = writeLines;
+    this.#clock = clock;
   }
 
   /** A reload may have changed how many are kept. */
@@ -44,41 +56,62 @@ export class Decisions {
 
   receive(thread: number, records: readonly DecisionMessage[], dropped: number): void {
     this.#dropped += dropped;
-    for (const record of records) this.#take(viewDecision(record, thread, this.#words));
+    const now = time(this.#clock.wall());
+    const lines: string[] = [];
+    for (const { at, causes, told } of records) {
+      const text = typeof told === 'string' ? told : JSON.stringify(answered(told, this.#words));
+      const decision = { at, thread, text };
+      for (const cause of causes) this.#recorded[cause] += 1;
+      if (causes.includes('failed')) this.#push(this.#failed, decision);
+      if (causes.includes('asked')) this.#push(this.#asked, decision);
+      if (causes.includes('sampled')) lines.push(lineOf(decision, now));
+    }
+    if (lines.length > 0) this.#writeLines(lines);
   }
 
-  #take(view: DecisionView): void {
-    for (const cause of view.recorded) this.#recorded[cause] += 1;
-    if (view.recorded.includes('failed')) this.#push(this.#failed, view);
-    if (view.recorded.includes('asked')) this.#push(this.#asked, view);
-    if (!view.recorded.includes('sampled')) return;
-    // The line has its own time: that of the record is when the request began.
-    const { time: startedAt, ...decision } = view;
-    this.#log.info({ event: 'decision', startedAt, ...decision }, 'decision');
-  }
-
-  #push(kept: DecisionView[], view: DecisionView): void {
-    kept.push(view);
+  #push(kept: Kept[], decision: Kept): void {
+    kept.push(decision);
     if (kept.length > this.#capacity) kept.shift();
   }
 
   /** The newest first. */
   list(filter: DecisionFilter, most: number): readonly DecisionView[] {
-    return this.#all.filter((view) => isWanted(view, filter)).slice(0, most);
+    const found: DecisionView[] = [];
+    for (const kept of this.#all) {
+      if (found.length === most) break;
+      const view = viewOf(kept);
+      if (isWanted(view, filter)) found.push(view);
+    }
+    return found;
   }
 
   /** The newest with that id; undefined: none is kept. */
   of(requestId: string): DecisionView | undefined {
-    return this.#all.find((view) => view.requestId === requestId);
+    for (const kept of this.#all) {
+      const view = viewOf(kept);
+      if (view.requestId === requestId) return view;
+    }
+    return undefined;
   }
 
   get counts(): DecisionCounts {
     return { recorded: this.#recorded, dropped: this.#dropped };
   }
 
-  get #all(): readonly DecisionView[] {
-    return [...new Set([...this.#failed, ...this.#asked])].sort((a, b) => (a.time < b.time ? 1 : -1));
+  get #all(): readonly Kept[] {
+    return [...new Set([...this.#failed, ...this.#asked])].sort((a, b) => b.at - a.at);
   }
+}
+
+function viewOf({ at, thread, text }: Kept): DecisionView {
+  const { requestId, ...told } = JSON.parse(text) as ToldDecision;
+  return { requestId, time: time(at), thread, ...told };
+}
+
+/** As pino's. The line has its own time: that of the record is when the request began. */
+function lineOf({ at, thread, text }: Kept, now: string): string {
+  const head = `{"level":30,"time":"${now}","event":"decision","startedAt":"${time(at)}","thread":${thread},`;
+  return `${head}${text.slice(1, -1)},"msg":"decision"}\n`;
 }
 
 function isWanted({ route, pool, status, recorded, attempts }: DecisionView, filter: DecisionFilter): boolean {

@@ -3,7 +3,6 @@
  * Everything here runs in the control plane; no client's request ever comes by.
  */
 import { availableParallelism } from 'node:os';
-import pino from 'pino';
 import type { Purge } from '../cache/purge.ts';
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.ts';
 import { formatProblem, isError } from '../config/problem.ts';
@@ -21,7 +20,7 @@ import type { Decisions } from './decisions.ts';
 import { ConfigRefused, type ConfigSource, type Loaded } from './config-source.ts';
 import { fileSource } from './file-source.ts';
 import { LatestOnly } from './latest-only.ts';
-import type { ControlLog } from './log.ts';
+import { openLog, type ControlLog } from './log.ts';
 import { keepUntilRestart } from './restart-keys.ts';
 import { Serving } from './serving.ts';
 import { spawnWorker, type SpawnThread } from './thread-line.ts';
@@ -122,12 +121,13 @@ export class Gateway implements AdminView {
     this.#source = source;
     this.#watch = watch;
     this.#onSettled = options.onSettled ?? (() => {});
-    this.#log = openLog(options.log);
+    const { log, writeLines } = openLog(options.log);
+    this.#log = log;
     this.#loaded = loaded;
     this.#tell(loaded);
     const config = this.#overridden(loaded.config);
     const threads = threadCount(config.gateway, this.#log);
-    this.#serving = new Serving(config, { threads, clock, random, log: this.#log, spawn, counters, sources });
+    this.#serving = new Serving(config, { threads, clock, random, log, writeLines, spawn, counters, sources });
     this.counters = counters;
   }
 
@@ -373,11 +373,6 @@ export class Gateway implements AdminView {
     await this.#serving.close();
     await this.#admin?.close();
   }
-}
-
-function openLog(sink: ((line: string) => void) | undefined): ControlLog {
-  const destination = sink === undefined ? pino.destination({ fd: 1, sync: true }) : { write: sink };
-  return pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
 /** Several threads on one port need reusePort to share it fairly, which Linux alone does. */

@@ -27,7 +27,7 @@ import { answerStoreOptions, redisOptions } from '../store/options.ts';
 import { Drains } from './drains.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
 import { Health } from './health/health.ts';
-import type { ControlLog } from './log.ts';
+import type { ControlLog, WriteLines } from './log.ts';
 import { viewPool } from './pool-view.ts';
 import { RouteRegistry } from './route-registry.ts';
 import { StoredConsumerFollower } from './stored-consumers.ts';
@@ -48,6 +48,7 @@ export interface ServingParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: ControlLog;
+  readonly writeLines: WriteLines;
   readonly spawn: SpawnThread;
   /** What plugins count. */
   readonly counters: readonly CounterSpec[];
@@ -82,7 +83,7 @@ export class Serving {
   #swapping: Promise<void> = Promise.resolve();
 
   /** @param config the first to serve, from `start` on. */
-  constructor(config: Config, { threads, clock, random, log, spawn, counters, sources }: ServingParts) {
+  constructor(config: Config, { threads, clock, random, log, writeLines, spawn, counters, sources }: ServingParts) {
     const { maxRoutes } = config.gateway.metrics;
     const table = EndpointTable.allocate(threads);
     const routes = RouteRegistry.rowsFor(maxRoutes);
@@ -106,7 +107,7 @@ export class Serving {
       clock,
       leave: (row) => this.#supervisor.tellAll({ kind: 'leave', row }),
     });
-    this.decisions = new Decisions({ registry: this.#endpoints, health: this.#health }, log);
+    this.decisions = new Decisions({ registry: this.#endpoints, health: this.#health }, writeLines, clock);
     this.#documents = new DocumentFollower({
       clock,
       random,

@@ -3,7 +3,7 @@
  * while the others serve on, and drains them. What a dead thread had in flight is taken out of the shared counts.
  */
 import type { Clock } from '../clock.ts';
-import type { DecisionMessage } from '../data/decisions/record.ts';
+import type { DecisionMessage } from '../data/decisions/told.ts';
 import type { FromThread, GenerationPlan, ListenerConfig, ToThread } from '../data/messages.ts';
 import type { LimitTables } from '../limits/memory-limits.ts';
 import type { RedisOptions } from '../store/options.ts';

@@ -10,7 +10,7 @@ import type { CacheTableBuffers } from '../memory/cache-table.ts';
 import type { CounterTableBuffers } from '../memory/counter-table.ts';
 import type { EndpointTableBuffers } from '../memory/endpoint-table.ts';
 import type { MetricTableBuffers } from '../memory/metric-table.ts';
-import type { DecisionMessage } from './decisions/record.ts';
+import type { DecisionMessage } from './decisions/told.ts';
 import type { SessionTableBuffers } from '../memory/session-table.ts';
 import type { BreakerMove } from '../upstream/breaker.ts';
 import type { RemoteDocument } from './documents.ts';

@@ -1,6 +1,7 @@
 /**
- * One attempt, as the decision record of its exchange has it: who stood to be picked, who was, and how that went. All of it is
- * numbers and rows, so that it goes to the control plane cheaply; the words are put there (control/decision-view.ts).
+ * One attempt, as the decision record of its exchange has it: who stood to be picked, who was, and how that went. At the pick,
+ * where one request of a hundred comes by and finds no cache warm, it is numbers; the words come when many are told at once
+ * (data/decisions/told.ts).
  */
 import type { UpstreamRequest } from '../data/dispatch.ts';
 import { BREAKER, stateOf } from '../memory/breaker-table.ts';
@@ -8,14 +9,14 @@ import type { EndpointTable } from '../memory/endpoint-table.ts';
 import { levelOf } from './candidates.ts';
 import { isFull } from './load/agent-limits.ts';
 import type { Endpoint, Pool } from './pool.ts';
-import { isBarred, reasonsAgainst } from './reasons.ts';
+import { isBarred, NEEDS_HISTORY, reasonsAgainst } from './reasons.ts';
 import type { SessionTrace } from './sticky/sessions.ts';
 
 /** Of those considered, and of those passed over: a pool may have hundreds. */
 export const MOST_LISTED = 16;
 
 export interface ConsideredEndpoint {
-  readonly row: number;
+  readonly endpoint: Endpoint;
   readonly inFlight: number;
   readonly averageMs: number;
   readonly weight: number;
@@ -26,7 +27,7 @@ export interface ConsideredEndpoint {
 }
 
 export interface PassedOverEndpoint {
-  readonly row: number;
+  readonly endpoint: Endpoint;
   /** Bits of AGAINST. */
   readonly against: number;
   /** Until its breaker is probed; undefined: it is not open. */
@@ -40,6 +41,8 @@ export interface PoolStanding {
   /** Of each list, those that found no place in it. */
   readonly moreConsidered: number;
   readonly morePassedOver: number;
+  /** The control plane alone can say why one of them is as it is. */
+  readonly needsHistory: boolean;
 }
 
 export interface AttemptRecord {
@@ -76,14 +79,16 @@ export function attemptRecord(
 ): AttemptRecord {
   // A fallback to a pool that is not sticky leaves the bond with the first one.
   const session = bond?.stickiness === pool.sticky ? bond?.stickiness.trace(bond, endpoint, tried) : undefined;
-  const outcome = { status: 0, fault: '', ms: undefined, cancelled: false };
   return {
     pool: pool.name,
     endpoint,
     session,
     atMs,
     standing,
-    ...outcome,
+    status: 0,
+    fault: '',
+    ms: undefined,
+    cancelled: false,
     retryAfterMs: undefined,
     hedgedAfterMs: undefined,
     notRetried: undefined,
@@ -97,23 +102,27 @@ export function standingOf(
   chosen: Endpoint | undefined,
   tried: readonly Endpoint[] | undefined,
 ): PoolStanding {
-  const candidates = new Set(pool.candidates);
-  const levels = new Set(pool.candidates.map(levelOf));
+  const { members, levels } = electorateOf(pool.candidates);
   const considered: ConsideredEndpoint[] = [];
   const passedOver: PassedOverEndpoint[] = [];
   let moreConsidered = 0;
   let morePassedOver = 0;
-  for (const endpoint of chosen === undefined ? pool.endpoints : [chosen, ...pool.endpoints]) {
-    if (endpoint === chosen && considered.length > 0) continue;
-    const { row, breaker } = endpoint;
+  let listedAgainst = 0;
+  for (let at = chosen === undefined ? 0 : -1; at < pool.endpoints.length; at++) {
+    const endpoint = at === -1 ? chosen! : pool.endpoints[at]!;
+    if (endpoint === chosen && at !== -1) continue;
+    const { row, breaker, weight } = endpoint;
     const word = breaker === undefined ? BREAKER.closed : stateOf(table.breakers.word(row));
-    const isCandidate = candidates.has(endpoint);
-    const isTried = tried?.includes(endpoint) === true;
-    const full = isFull(endpoint, table) || pool.gate?.isFull(endpoint) === true;
-    const { weight, writtenWeight, backup } = endpoint;
+    const isCandidate = members.has(endpoint);
     const against = reasonsAgainst({
-      ...{ status: table.status(row), breaker: word, isFull: full },
-      ...{ weight, writtenWeight, backup, isCandidate, isTried },
+      status: table.status(row),
+      breaker: word,
+      isFull: isFull(endpoint, table) || pool.gate?.isFull(endpoint) === true,
+      weight,
+      writtenWeight: endpoint.writtenWeight,
+      backup: endpoint.backup,
+      isCandidate,
+      isTried: tried?.includes(endpoint) === true,
       levelServes: levels.has(levelOf(endpoint)),
       isWarming: pool.isWarming && isCandidate && pool.placeOf(endpoint).weight < weight,
     });
@@ -122,13 +131,42 @@ export function standingOf(
         moreConsidered += 1;
         continue;
       }
-      const measured = { inFlight: table.inFlight(row), averageMs: table.averageMs(row) };
-      considered.push({ row, ...measured, ...pool.placeOf(endpoint), against });
+      const place = pool.placeOf(endpoint);
+      considered.push({
+        endpoint,
+        inFlight: table.inFlight(row),
+        averageMs: table.averageMs(row),
+        weight: place.weight,
+        cost: place.cost,
+        against,
+      });
     } else if (passedOver.length === MOST_LISTED) {
       morePassedOver += 1;
+      continue;
     } else {
-      passedOver.push({ row, against, probeInMs: word === BREAKER.open ? Math.max(0, breaker!.waitMs) : undefined });
+      const probeInMs = word === BREAKER.open ? Math.max(0, breaker!.waitMs) : undefined;
+      passedOver.push({ endpoint, against, probeInMs });
     }
+    listedAgainst |= against;
   }
-  return { considered, passedOver, moreConsidered, morePassedOver };
+  const needsHistory = (listedAgainst & NEEDS_HISTORY) !== 0;
+  return { considered, passedOver, moreConsidered, morePassedOver, needsHistory };
+}
+
+interface Electorate {
+  readonly members: ReadonlySet<Endpoint>;
+  /** Those that they are of. */
+  readonly levels: ReadonlySet<number>;
+}
+
+/** A pool has the same candidates, in the same array, until the status of one moves. */
+const electorates = new WeakMap<readonly Endpoint[], Electorate>();
+
+function electorateOf(candidates: readonly Endpoint[]): Electorate {
+  let electorate = electorates.get(candidates);
+  if (electorate === undefined) {
+    electorate = { members: new Set(candidates), levels: new Set(candidates.map(levelOf)) };
+    electorates.set(candidates, electorate);
+  }
+  return electorate;
 }

@@ -124,6 +124,9 @@ function placeAgainst({ backup, levelServes }: Standing): number {
   return levelServes ? AGAINST.otherZone : AGAINST.lowerPriority;
 }
 
+/** When it came to them, and why, is in the history of an endpoint; all others say everything with their text. */
+export const NEEDS_HISTORY = STATUS_BITS | AGAINST.breakerOpen | AGAINST.breakerHalfOpen;
+
 /** Whether a candidate is passed over for one of them. */
 export const isBarred = (against: number) => (against & OWN) !== 0;
 

@@ -15,11 +15,8 @@ import { poolCause, poolOf, type PoolCause } from './pool-cause.ts';
 /** What a request is recorded for: it asked, it was drawn, it failed. */
 export type RecordCause = 'asked' | 'sampled' | 'failed';
 
-/** One attempt in a message: rows are the control plane's to name. */
-export type AttemptMessage = Omit<AttemptRecord, 'endpoint'> & { readonly row: number | undefined };
-
-/** A record on its way to the control plane. */
-export interface DecisionMessage {
+/** All of a record, once its exchange is over: that may be told later, and holds on to nothing large. */
+export interface Decision {
   readonly causes: readonly RecordCause[];
   readonly requestId: string;
   /** When it began, milliseconds since the epoch. */
@@ -42,7 +39,7 @@ export interface DecisionMessage {
   readonly clientLeft: boolean;
   /** What the cache made of it; empty where the route has none. */
   readonly cache: string;
-  readonly attempts: readonly AttemptMessage[];
+  readonly attempts: readonly AttemptRecord[];
   readonly moreAttempts: number;
   /** As it was when the request had failed, where no attempt has a standing of its own. */
   readonly standing: PoolStanding | undefined;
@@ -125,7 +122,7 @@ export class DecisionRecord {
   }
 
   /** Once the exchange is over. */
-  message(durationMs: number, isFailure: boolean): DecisionMessage {
+  close(durationMs: number, isFailure: boolean): Decision {
     const { exchange } = this;
     const { error } = exchange;
     const pool = poolOf(exchange);
@@ -146,7 +143,7 @@ export class DecisionRecord {
       reason: error && bounded(error.message),
       clientLeft: exchange.clientLeft,
       cache: exchange.cache,
-      attempts: this.attempts.map(({ endpoint, ...attempt }) => ({ ...attempt, row: endpoint?.row })),
+      attempts: this.attempts,
       moreAttempts: this.moreAttempts,
       standing: this.isWhole || pool === undefined ? undefined : this.#standingAtEnd(pool),
     };
@@ -165,7 +162,7 @@ export class DecisionRecord {
   }
 }
 
-function fallbackOf({ upstream: { fallback } }: Exchange): DecisionMessage['fallback'] {
+function fallbackOf({ upstream: { fallback } }: Exchange): Decision['fallback'] {
   return fallback && { from: fallback.from, because: bounded(fallback.because) };
 }
 

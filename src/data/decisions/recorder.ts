@@ -1,6 +1,7 @@
 /**
  * Which requests of a thread are recorded, and how their records get to the control plane: many in one message, a bounded
- * number of them. A request that is neither asked about nor drawn has no record until an attempt of it fails.
+ * number of them. A request that is neither asked about nor drawn has no record until an attempt of it fails. What one record
+ * costs is mostly that its code and both threads have gone cold since the last: so they are told and sent together.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Clock, Random, Timer } from '../../clock.ts';
@@ -8,11 +9,15 @@ import type { ExplainConfig } from '../../config/schema.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
 import type { Exchange } from '../exchange.ts';
 import { compileNetworks, type Networks } from '../match/networks.ts';
-import { DecisionRecord, type DecisionMessage } from './record.ts';
+import { DecisionRecord, type Decision } from './record.ts';
+import { messageOf, needsHistory, type DecisionMessage } from './told.ts';
 
-const FLUSH_EVERY_MS = 50;
+const LOOK_EVERY_MS = 50;
+/** Those that nobody waits for wait for so many, or for half a second, as lines of the access log do. */
+const WORTH_SENDING = 32;
+const MOST_LOOKS = 10;
 /** In one message. Beyond it records are dropped and counted, so that a storm of failures costs what one message does. */
-const MOST_WAITING = 64;
+const MOST_WAITING = 64 + WORTH_SENDING;
 
 export interface RecorderParts {
   readonly table: EndpointTable;
@@ -25,8 +30,11 @@ export class DecisionRecorder {
   readonly #parts: RecorderParts;
   #keepsFailures = false;
   #mayAsk: (said: string, client: string) => boolean = () => false;
-  #waiting: DecisionMessage[] = [];
+  #waiting: Decision[] = [];
   #dropped = 0;
+  /** Somebody may look for one of them, or the control plane may soon know less about it. */
+  #isUrgent = false;
+  #looks = 0;
   #timer: Timer | undefined;
 
   constructor(parts: RecorderParts) {
@@ -63,15 +71,25 @@ export class DecisionRecorder {
       return;
     }
     const record = exchange.record ?? this.#record(exchange, false, false);
-    this.#waiting.push(record.message(durationMs, isFailure));
-    this.#timer ??= this.#parts.clock.after(FLUSH_EVERY_MS, () => this.flush());
+    const decision = record.close(durationMs, isFailure);
+    this.#waiting.push(decision);
+    if (isFailure || record.isAsked || needsHistory(decision)) this.#isUrgent = true;
+    this.#timer ??= this.#parts.clock.after(LOOK_EVERY_MS, this.#look);
   }
+
+  readonly #look = (): void => {
+    this.#looks += 1;
+    if (this.#isUrgent || this.#waiting.length >= WORTH_SENDING || this.#looks === MOST_LOOKS) this.flush();
+    else this.#timer = this.#parts.clock.after(LOOK_EVERY_MS, this.#look);
+  };
 
   flush(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#isUrgent = false;
+    this.#looks = 0;
     if (this.#waiting.length === 0) return;
-    this.#parts.send(this.#waiting, this.#dropped);
+    this.#parts.send(this.#waiting.map(messageOf), this.#dropped);
     this.#waiting = [];
     this.#dropped = 0;
   }

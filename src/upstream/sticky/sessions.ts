@@ -37,12 +37,14 @@ export const OUTCOMES = [
 
 export type Outcome = (typeof OUTCOMES)[number];
 
-/** Of one try: what became of the session, and the row of the endpoint where it is, or was. */
+/** Of one try: what became of the session, and the endpoint where it is, or was. */
 export interface SessionTrace {
+  /** `cookie:aya-orders`, as `/pools` has it. */
+  readonly by: string;
   /** `tried`: that endpoint was asked before. */
   readonly became: Outcome | 'tried';
   /** Undefined: no endpoint of the pool. */
-  readonly row: number | undefined;
+  readonly endpoint: Endpoint | undefined;
 }
 
 /** By route, since that is what counters of requests have. */

@@ -11,6 +11,7 @@ import { isFull } from '../load/agent-limits.ts';
 import type { Endpoint } from '../pool.ts';
 import { Bond } from './bond.ts';
 import { keepsSessions } from './keeps-sessions.ts';
+import { describeSticky } from './describe.ts';
 import { nowSeconds, type Outcome, type Session, type Sessions, type SessionTrace } from './sessions.ts';
 
 export interface StickinessParts {
@@ -36,10 +37,12 @@ export class Stickiness {
   readonly #idleS: number;
   readonly #ageS: number;
   readonly #renewalS: number;
+  readonly #description: string;
 
   constructor(parts: StickinessParts) {
     this.#parts = parts;
     const { config, endpoints, sessions } = parts;
+    this.#description = describeSticky(config);
     this.#ids = new Map(endpoints.map((endpoint) => [endpoint, sessions.idOf(endpoint)]));
     this.#endpoints = new Map([...this.#ids].map(([endpoint, id]) => [id, endpoint]));
     this.#idleS = (config.ttl ?? Infinity) / 1000;
@@ -78,13 +81,14 @@ export class Stickiness {
   /** For decision records: what the session of a request has to do with its going to that endpoint, or to none. */
   trace(bond: Bond, endpoint: Endpoint | undefined, tried: readonly Endpoint[] | undefined): SessionTrace {
     const { session } = bond;
-    if (session === undefined) return { became: bond.outcome ?? 'new', row: undefined };
+    const by = this.#description;
+    if (session === undefined) return { by, became: bond.outcome ?? 'new', endpoint: undefined };
     const id = endpoint && this.#ids.get(endpoint);
     const isThere = id === session.current || (this.#parts.config.returns && id === session.home);
-    if (endpoint !== undefined && isThere) return { became: 'stuck', row: endpoint.row };
+    if (endpoint !== undefined && isThere) return { by, became: 'stuck', endpoint };
     const at = this.#endpoints.get(session.current);
-    if (at === undefined) return { became: 'gone', row: undefined };
-    return { became: tried?.includes(at) === true ? 'tried' : 'unavailable', row: at.row };
+    if (at === undefined) return { by, became: 'gone', endpoint: undefined };
+    return { by, became: tried?.includes(at) === true ? 'tried' : 'unavailable', endpoint: at };
   }
 
   #bondOf(request: UpstreamRequest): Bond {
