@@ -3,6 +3,7 @@
  * failed, until when it is ejected, when its breaker is probed. Put together when the record comes, so that what happens to an
  * endpoint later changes nothing in it.
  */
+import { timeText } from '../data/decisions/batch.ts';
 import type {
   ToldAttempt,
   ToldDecision,
@@ -88,10 +89,10 @@ function whenOf(
   endpoint: RegisteredEndpoint | undefined,
   { passive }: DecisionWords['health'],
 ): string {
-  if (bit === AGAINST.breakerOpen && probeInMs !== undefined) return `, probe at ${time(at + probeInMs)}`;
+  if (bit === AGAINST.breakerOpen && probeInMs !== undefined) return `, probe at ${timeText(at + probeInMs)}`;
   const until = bit === AGAINST.ejected && endpoint !== undefined ? passive.ejectedUntil(endpoint) : undefined;
-  if (until !== undefined) return ` until ${time(until)}`;
-  return change === undefined ? '' : ` since ${time(change.since)}`;
+  if (until !== undefined) return ` until ${timeText(until)}`;
+  return change === undefined ? '' : ` since ${timeText(change.since)}`;
 }
 
 /** The change that brought the reason, the latest before that moment; undefined: it is forgotten, or has none. */
@@ -104,5 +105,3 @@ function changeBehind(history: readonly StatusChange[], bit: number, at: number)
     return (change.status & bit) !== 0 && (before & bit) === 0 && !isBreakerWord(change.reason);
   });
 }
-
-export const time = (wallMs: number) => new Date(wallMs).toISOString();

@@ -4,8 +4,9 @@
  */
 import type { Clock } from '../clock.ts';
 import type { RecordCause } from '../data/decisions/record.ts';
-import type { DecisionMessage, ToldDecision } from '../data/decisions/told.ts';
-import { answered, time, type DecisionView, type DecisionWords } from './decision-view.ts';
+import { lineOf, timeText, type DecisionBatch } from '../data/decisions/batch.ts';
+import type { ToldDecision } from '../data/decisions/told.ts';
+import { answered, type DecisionView, type DecisionWords } from './decision-view.ts';
 import type { WriteLines } from './log.ts';
 
 export interface DecisionFilter {
@@ -54,19 +55,18 @@ export class Decisions {
     for (const kept of [this.#failed, this.#asked]) kept.splice(0, kept.length - capacity);
   }
 
-  receive(thread: number, records: readonly DecisionMessage[], dropped: number): void {
-    this.#dropped += dropped;
-    const now = time(this.#clock.wall());
-    const lines: string[] = [];
-    for (const { at, causes, told } of records) {
+  receive(thread: number, batch: DecisionBatch): void {
+    this.#dropped += batch.dropped;
+    this.#recorded.sampled += batch.lineCount;
+    let { lines } = batch;
+    for (const { at, causes, told } of batch.records) {
       const text = typeof told === 'string' ? told : JSON.stringify(answered(told, this.#words));
-      const decision = { at, thread, text };
       for (const cause of causes) this.#recorded[cause] += 1;
-      if (causes.includes('failed')) this.#push(this.#failed, decision);
-      if (causes.includes('asked')) this.#push(this.#asked, decision);
-      if (causes.includes('sampled')) lines.push(lineOf(decision, now));
+      if (causes.includes('failed')) this.#push(this.#failed, { at, thread, text });
+      if (causes.includes('asked')) this.#push(this.#asked, { at, thread, text });
+      if (causes.includes('sampled')) lines += lineOf(text, at, thread, timeText(this.#clock.wall()));
     }
-    if (lines.length > 0) this.#writeLines(lines);
+    if (lines !== '') this.#writeLines(lines);
   }
 
   #push(kept: Kept[], decision: Kept): void {
@@ -105,13 +105,7 @@ export class Decisions {
 
 function viewOf({ at, thread, text }: Kept): DecisionView {
   const { requestId, ...told } = JSON.parse(text) as ToldDecision;
-  return { requestId, time: time(at), thread, ...told };
-}
-
-/** As pino's. The line has its own time: that of the record is when the request began. */
-function lineOf({ at, thread, text }: Kept, now: string): string {
-  const head = `{"level":30,"time":"${now}","event":"decision","startedAt":"${time(at)}","thread":${thread},`;
-  return `${head}${text.slice(1, -1)},"msg":"decision"}\n`;
+  return { requestId, time: timeText(at), thread, ...told };
 }
 
 function isWanted({ route, pool, status, recorded, attempts }: DecisionView, filter: DecisionFilter): boolean {

@@ -3,7 +3,7 @@
  * while the others serve on, and drains them. What a dead thread had in flight is taken out of the shared counts.
  */
 import type { Clock } from '../clock.ts';
-import type { DecisionMessage } from '../data/decisions/told.ts';
+import type { DecisionBatch } from '../data/decisions/batch.ts';
 import type { FromThread, GenerationPlan, ListenerConfig, ToThread } from '../data/messages.ts';
 import type { LimitTables } from '../limits/memory-limits.ts';
 import type { RedisOptions } from '../store/options.ts';
@@ -43,7 +43,7 @@ export interface SupervisorParts {
   readonly log: ControlLog;
   readonly onSuspect: (row: number, reason: string) => void;
   readonly onBreaker: (row: number, move: BreakerMove) => void;
-  readonly onDecisions: (thread: number, records: readonly DecisionMessage[], dropped: number) => void;
+  readonly onDecisions: (thread: number, batch: DecisionBatch) => void;
   /** A thread misses something in a document. */
   readonly onRefresh: (url: string) => void;
   /** What a thread must know from its start on. */
@@ -234,7 +234,7 @@ export class Supervisor {
   #receive(thread: number, message: FromThread): void {
     if (message.kind === 'suspect') this.#parts.onSuspect(message.row, message.reason);
     else if (message.kind === 'breaker') this.#parts.onBreaker(message.row, message.move);
-    else if (message.kind === 'decisions') this.#parts.onDecisions(thread, message.records, message.dropped);
+    else if (message.kind === 'decisions') this.#parts.onDecisions(thread, message.batch);
     else if (message.kind === 'refresh') this.#parts.onRefresh(message.url);
     else if (message.kind === 'released') this.#holders.release(message.id, thread);
   }

@@ -109,7 +109,8 @@ class DataPlane implements ListenerHost {
       table,
       clock,
       random,
-      send: (records, dropped) => line.send({ kind: 'decisions', records, dropped }),
+      thread,
+      send: (batch) => line.send({ kind: 'decisions', batch }),
     });
     this.context = {
       thread,

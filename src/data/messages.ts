@@ -10,7 +10,7 @@ import type { CacheTableBuffers } from '../memory/cache-table.ts';
 import type { CounterTableBuffers } from '../memory/counter-table.ts';
 import type { EndpointTableBuffers } from '../memory/endpoint-table.ts';
 import type { MetricTableBuffers } from '../memory/metric-table.ts';
-import type { DecisionMessage } from './decisions/told.ts';
+import type { DecisionBatch } from './decisions/batch.ts';
 import type { SessionTableBuffers } from '../memory/session-table.ts';
 import type { BreakerMove } from '../upstream/breaker.ts';
 import type { RemoteDocument } from './documents.ts';
@@ -83,8 +83,8 @@ export type FromThread =
   | { readonly kind: 'suspect'; readonly row: number; readonly failures: number; readonly reason: string }
   /** The thread has moved the breaker of a row (memory/breaker-table.ts). */
   | { readonly kind: 'breaker'; readonly row: number; readonly move: BreakerMove }
-  /** How some requests were decided. @member dropped records that found no room since the last message. */
-  | { readonly kind: 'decisions'; readonly records: readonly DecisionMessage[]; readonly dropped: number }
+  /** How some requests were decided. */
+  | { readonly kind: 'decisions'; readonly batch: DecisionBatch }
   /** Something is missing in what is there: answered by `document`. */
   | { readonly kind: 'refresh'; readonly url: string }
   /** The generation has no request left and its resources are closed. */

@@ -102,7 +102,9 @@ export function standingOf(
   chosen: Endpoint | undefined,
   tried: readonly Endpoint[] | undefined,
 ): PoolStanding {
-  const { members, levels } = electorateOf(pool.candidates);
+  const { candidates } = pool;
+  // Mostly all of them are, and nothing needs to be looked up.
+  const some = candidates.length === pool.endpoints.length ? undefined : electorateOf(candidates);
   const considered: ConsideredEndpoint[] = [];
   const passedOver: PassedOverEndpoint[] = [];
   let moreConsidered = 0;
@@ -113,7 +115,7 @@ export function standingOf(
     if (endpoint === chosen && at !== -1) continue;
     const { row, breaker, weight } = endpoint;
     const word = breaker === undefined ? BREAKER.closed : stateOf(table.breakers.word(row));
-    const isCandidate = members.has(endpoint);
+    const isCandidate = some === undefined || some.members.has(endpoint);
     const against = reasonsAgainst({
       status: table.status(row),
       breaker: word,
@@ -123,7 +125,7 @@ export function standingOf(
       backup: endpoint.backup,
       isCandidate,
       isTried: tried?.includes(endpoint) === true,
-      levelServes: levels.has(levelOf(endpoint)),
+      levelServes: some === undefined || some.levels.has(levelOf(endpoint)),
       isWarming: pool.isWarming && isCandidate && pool.placeOf(endpoint).weight < weight,
     });
     if (endpoint === chosen || (isCandidate && !isBarred(against))) {

@@ -9,8 +9,9 @@ import type { ExplainConfig } from '../../config/schema.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
 import type { Exchange } from '../exchange.ts';
 import { compileNetworks, type Networks } from '../match/networks.ts';
+import { batchOf, type DecisionBatch } from './batch.ts';
 import { DecisionRecord, type Decision } from './record.ts';
-import { messageOf, needsHistory, type DecisionMessage } from './told.ts';
+import { needsHistory } from './told.ts';
 
 const LOOK_EVERY_MS = 50;
 /** Those that nobody waits for wait for so many, or for half a second, as lines of the access log do. */
@@ -23,7 +24,8 @@ export interface RecorderParts {
   readonly table: EndpointTable;
   readonly clock: Clock;
   readonly random: Random;
-  readonly send: (records: readonly DecisionMessage[], dropped: number) => void;
+  readonly thread: number;
+  readonly send: (batch: DecisionBatch) => void;
 }
 
 export class DecisionRecorder {
@@ -89,7 +91,8 @@ export class DecisionRecorder {
     this.#isUrgent = false;
     this.#looks = 0;
     if (this.#waiting.length === 0) return;
-    this.#parts.send(this.#waiting.map(messageOf), this.#dropped);
+    const { clock, thread, send } = this.#parts;
+    send(batchOf(this.#waiting, this.#dropped, thread, clock.wall()));
     this.#waiting = [];
     this.#dropped = 0;
   }

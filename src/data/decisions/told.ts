@@ -10,15 +10,6 @@ import type { SessionTrace } from '../../upstream/sticky/sessions.ts';
 import type { PoolCause } from './pool-cause.ts';
 import type { Decision, RecordCause } from './record.ts';
 
-/** On its way to the control plane. */
-export interface DecisionMessage {
-  /** When its request began, milliseconds since the epoch. */
-  readonly at: number;
-  readonly causes: readonly RecordCause[];
-  /** Undefined members are left out where it is written. Text: it is written already, as JSON. */
-  readonly told: ToldDecision<Why> | string;
-}
-
 /** What is known, or what is to be asked. */
 export type Why = string | WhyQuestion;
 
@@ -117,12 +108,6 @@ export interface ToldPassedOver<Reason = string> {
   readonly why: Reason;
 }
 
-export function messageOf(decision: Decision): DecisionMessage {
-  const told = tell(decision);
-  const { at, causes } = decision;
-  return { at, causes, told: needsHistory(decision) ? told : JSON.stringify(told) };
-}
-
 /** It asks something of the control plane. */
 export function needsHistory({ attempts, standing }: Pick<Decision, 'attempts' | 'standing'>): boolean {
   if (standing?.needsHistory === true) return true;
@@ -130,7 +115,8 @@ export function needsHistory({ attempts, standing }: Pick<Decision, 'attempts' |
   return false;
 }
 
-function tell(decision: Decision): ToldDecision<Why> {
+/** Undefined members are left out where it is written. */
+export function tell(decision: Decision): ToldDecision<Why> {
   const { at, durationMs, moreAttempts, standing } = decision;
   return {
     requestId: decision.requestId,
