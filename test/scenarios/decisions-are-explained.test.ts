@@ -97,6 +97,7 @@ beforeAll(async () => {
           { name: 'split', match: { path: '/split/*' }, split: [{ pool: 'good', weight: 1 }] },
           { name: 'old', match: { path: '/old' }, redirect: { path: '/new' } },
           { name: 'drawn', match: { path: '/drawn/*' }, pool: 'half', explain: { sample: '100%' } },
+          { name: 'drawn-dead', match: { path: '/drawn-dead/*' }, pool: 'dead', explain: { sample: '100%' } },
         ],
       },
     },
@@ -450,6 +451,31 @@ describe('a request that is drawn', () => {
     expect(line).toMatchObject({ event: 'decision', route: 'drawn', path: '/drawn/1', recorded: ['sampled'] });
     expect(line['attempts']).toMatchObject([{}, {}].slice(0, (line['attempts'] as unknown[]).length));
     expect(JSON.stringify(line)).not.toContain('canary');
+  });
+
+  it('has in its line what the control plane alone knows, and is kept too where it fails', async () => {
+    await until(async () => (await gateway.admin('/pools')).body.includes('active: 2/2'), 'the check has failed');
+    await get('/drawn-dead/1');
+    const { time, ...decision } = await kept('/drawn-dead/1');
+    expect(decision.recorded).toEqual(['sampled', 'failed']);
+    const [attempt] = decision.attempts;
+    expect(attempt!.passedOver![0]!.why).toMatch(/^unhealthy since 20\S+Z: active: 2\/2 connection refused$/);
+    const line = gateway.logs.find((log) => log['requestId'] === decision.requestId);
+    expect(line).toMatchObject({ ...decision, level: 30, event: 'decision', startedAt: time, msg: 'decision' });
+  });
+
+  it('just before the end is in the log all the same', async () => {
+    const ending = await gatewayFixture({
+      files: {
+        'one.yaml': {
+          pools: { one: { endpoints: [good.url] } },
+          routes: [{ name: 'one', match: { path: '/*' }, pool: 'one', explain: { sample: '100%' } }],
+        },
+      },
+    });
+    await fetch(`${ending.url}/last`);
+    await ending.close();
+    expect(ending.logs.some((log) => log['event'] === 'decision' && log['path'] === '/last')).toBe(true);
   });
 
   it('others are not', async () => {
