@@ -18,8 +18,8 @@ import { HpackDecoder, type FieldSection } from './hpack/decoder.ts';
 import { NoiseLimit } from './noise-limit.ts';
 
 export interface InboundSink {
-  /** Frames of data that were sent to the client so far. */
-  readonly dataFrames: number;
+  /** Units of data that were sent to the client so far. */
+  readonly sentUnits: number;
   /** @param frameBytes with padding, as windows count. */
   onData(id: number, bytes: Buffer, from: number, to: number, frameBytes: number, isLast: boolean): void;
   /** A head, or trailers. */
@@ -75,7 +75,7 @@ export class Inbound implements FrameSink {
 
   /** The frame asked for nothing. */
   noise(): void {
-    this.#noise.count(this.#sink.dataFrames);
+    this.#noise.count(this.#sink.sentUnits);
   }
 
   onFrame(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void {
