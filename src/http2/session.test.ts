@@ -106,7 +106,7 @@ describe('fields', () => {
         ['x a', 'x'],
       ] as const) {
         try {
-          stream.sendHead(200, ['x-lost', 'never sent', ...field], true);
+          stream.sendHead(200, ['x-lost', `never sent ${stream.id}`, ...field], true);
         } catch (error) {
           thrown.push(error);
         }
