@@ -98,8 +98,11 @@ export class Breaker {
     }
   }
 
-  /** @param durationMs to the head of the answer, or to the failure. */
-  record(ticket: number, outcome: Outcome, durationMs: number): void {
+  /**
+   * @param durationMs to the head of the answer, or to the failure.
+   * @param now saves a look at the clock.
+   */
+  record(ticket: number, outcome: Outcome, durationMs: number, now = this.#parts.clock.now()): void {
     const isProbe = stateOf(ticket) === BREAKER.halfOpen;
     // Its place is free again, also when its client has left and nothing was learnt.
     if (isProbe) this.#breakers.endProbe(this.#row, this.#parts.thread);
@@ -107,14 +110,14 @@ export class Breaker {
     const failed = outcome === 'failure';
     const slow = durationMs > this.#slowMs;
     if (isProbe) this.#judgeProbe(ticket, failed, slow);
-    else this.#count(ticket, failed, slow);
+    else this.#count(ticket, failed, slow, now);
   }
 
   // --- closed ---
 
-  #count(word: number, failed: boolean, slow: boolean): void {
+  #count(word: number, failed: boolean, slow: boolean, now: number): void {
     const breakers = this.#breakers;
-    const slot = Math.floor(this.#parts.clock.now() / this.#slotMs) | 0;
+    const slot = Math.floor(now / this.#slotMs) | 0;
     breakers.count(this.#row, slot, failed, slow);
     const inARow = failed ? breakers.addFailure(this.#row) : 0;
     if (!failed) breakers.clearFailures(this.#row);

@@ -60,7 +60,8 @@ export interface BalancerDefinition {
 
 /** Latency average that a new sample joins; see latency.ts. */
 export interface LatencyRecorder {
-  record(row: number, durationMs: number, failed: boolean): void;
+  /** @param now saves a look at the clock. */
+  record(row: number, durationMs: number, failed: boolean, now?: number): void;
   /** There was no answer to wait for any longer, and no verdict: it takes at least as long as that. */
-  waited(row: number, durationMs: number): void;
+  waited(row: number, durationMs: number, now?: number): void;
 }
