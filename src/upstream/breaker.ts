@@ -8,7 +8,7 @@
  */
 import type { Clock, Random } from '../clock.ts';
 import type { BreakerConfig } from '../config/schema.ts';
-import { BREAKER, stateOf, WINDOW_SLOTS, type BreakerState, type Tally } from '../memory/breaker-table.ts';
+import { BREAKER, stateOf, WINDOW_SLOTS, type BreakerState, type BreakerTable, type Tally } from '../memory/breaker-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 
 /** No state has this word. */
@@ -49,6 +49,7 @@ export interface BreakerParts {
 export class Breaker {
   readonly #parts: BreakerParts;
   readonly #config: BreakerConfig;
+  readonly #breakers: BreakerTable;
   readonly #row: number;
   readonly #slotMs: number;
   readonly #slowMs: number;
@@ -57,6 +58,7 @@ export class Breaker {
   constructor(parts: BreakerParts) {
     this.#parts = parts;
     this.#config = parts.config;
+    this.#breakers = parts.table.breakers;
     this.#row = parts.row;
     this.#slotMs = parts.config.window / WINDOW_SLOTS;
     this.#slowMs = parts.config.slow?.over ?? Infinity;
@@ -195,13 +197,9 @@ export class Breaker {
 
   #move(word: number, move: BreakerMove): void {
     const { table, onMoved } = this.#parts;
-    if (!table.breakers.move(this.#row, word, move.to)) return;
+    if (!this.#breakers.move(this.#row, word, move.to)) return;
     table.turnEpoch();
     onMoved(this.#row, move);
-  }
-
-  get #breakers() {
-    return this.#parts.table.breakers;
   }
 }
 
