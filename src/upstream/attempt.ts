@@ -62,7 +62,7 @@ function startAttempt(context: UpstreamContext, request: UpstreamRequest, handle
   if (poolTicket === REFUSED) return refuse(request, handler, pool.broken);
   let stuckTo = pool.sticky?.pick(request);
   for (;;) {
-    const picked = stuckTo ?? pool.pick(request.exchange, request.tried);
+    const picked = stuckTo ?? pool.pick(request.exchange, request.tried, now);
     const endpoint = gate === undefined ? picked : gate.takeAt(picked, request);
     stuckTo = undefined;
     if (endpoint === undefined || endpoint === FULL) {

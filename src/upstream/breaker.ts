@@ -8,7 +8,14 @@
  */
 import type { Clock, Random } from '../clock.ts';
 import type { BreakerConfig } from '../config/schema.ts';
-import { BREAKER, stateOf, WINDOW_SLOTS, type BreakerState, type BreakerTable, type Tally } from '../memory/breaker-table.ts';
+import {
+  BREAKER,
+  stateOf,
+  WINDOW_SLOTS,
+  type BreakerState,
+  type BreakerTable,
+  type Tally,
+} from '../memory/breaker-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 
 /** No state has this word. */
