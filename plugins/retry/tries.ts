@@ -97,7 +97,8 @@ export class Tries implements ResponseHandler, Control {
   #reasonAgainst(mayRepeat: boolean, isFree: boolean, asked: number, hasAnswer: boolean): Withheld | undefined {
     const { policy } = this.#route;
     const request = this.#request;
-    this.#leaveBudget();
+    if (this.#isGranted) request.pool.budget.leaveFailed();
+    this.#isGranted = false;
     if (!mayRepeat) return 'method';
     if (this.#retries >= policy.attempts) return 'attempts';
     if (!this.#isReplayable) return 'body';

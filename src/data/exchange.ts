@@ -1,6 +1,6 @@
 /**
  * One request and its answer, from head to last byte: what the client's side knows of it, and the outermost handler of
- * the upstream's side. It begins in the listener and ends once, when Node says that the answer is closed, however that
+ * the upstream's side. It begins in the intake and ends once, when the answer is closed, however that
  * came about.
  */
 import type { Readable } from 'node:stream';

@@ -6,6 +6,10 @@ export interface FrameSink {
   onFrame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): void;
 }
 
+/** Of a frame that is not whole. */
+const LEAST_BYTES = 64;
+const NOTHING = Buffer.alloc(0);
+
 export class FrameReader {
   readonly #sink: FrameSink;
   /** Of the preface. */
@@ -60,32 +64,39 @@ export class FrameReader {
   }
 
   #keep(chunk: Buffer, at: number): void {
-    const have = chunk.length - at;
-    const whole = have < FRAME_HEAD_BYTES ? 0 : lengthOf(chunk, at);
-    this.#partial = Buffer.allocUnsafe(FRAME_HEAD_BYTES + whole);
-    this.#have = chunk.copy(this.#partial, 0, at);
+    this.#have = 0;
+    this.#partial = NOTHING;
+    this.#append(chunk, at, chunk.length);
   }
 
   /** @returns where the next frame begins. */
   #complete(chunk: Buffer, from: number): number {
     let at = from;
-    let partial = this.#partial!;
     if (this.#have < FRAME_HEAD_BYTES) {
-      const taken = chunk.copy(partial, this.#have, at, at + FRAME_HEAD_BYTES - this.#have);
-      at += taken;
-      this.#have += taken;
+      at = this.#append(chunk, at, at + FRAME_HEAD_BYTES - this.#have);
       if (this.#have < FRAME_HEAD_BYTES) return at;
-      const head = partial;
-      partial = this.#partial = Buffer.allocUnsafe(FRAME_HEAD_BYTES + lengthOf(head, 0));
-      head.copy(partial, 0, 0, FRAME_HEAD_BYTES);
     }
-    const taken = chunk.copy(partial, this.#have, at, at + partial.length - this.#have);
-    this.#have += taken;
-    if (this.#have < partial.length) return chunk.length;
+    const whole = FRAME_HEAD_BYTES + lengthOf(this.#partial!, 0);
+    at = this.#append(chunk, at, at + whole - this.#have);
+    if (this.#have < whole) return at;
+    const frame = this.#partial!;
     this.#partial = undefined;
-    this.#have = 0;
-    this.#hand(partial, 0, partial.length);
-    return at + taken;
+    this.#hand(frame, 0, whole);
+    return at;
+  }
+
+  /** Grows as bytes come, not as they are announced. @returns where it has ended. */
+  #append(chunk: Buffer, from: number, to: number): number {
+    const end = Math.min(to, chunk.length);
+    const have = this.#have + end - from;
+    if (have > this.#partial!.length) {
+      const larger = Buffer.allocUnsafe(Math.max(2 * have, LEAST_BYTES));
+      this.#partial!.copy(larger, 0, 0, this.#have);
+      this.#partial = larger;
+    }
+    chunk.copy(this.#partial!, this.#have, from, end);
+    this.#have = have;
+    return end;
   }
 }
 

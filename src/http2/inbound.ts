@@ -18,8 +18,8 @@ import { HpackDecoder, type FieldSection } from './hpack/decoder.ts';
 import { NoiseLimit } from './noise-limit.ts';
 
 export interface InboundSink {
-  /** Frames of data that were sent to the client so far. */
-  readonly dataFrames: number;
+  /** Units of data that were sent to the client so far. */
+  readonly sentUnits: number;
   /** @param frameBytes with padding, as windows count. */
   onData(id: number, bytes: Buffer, from: number, to: number, frameBytes: number, isLast: boolean): void;
   /** A head, or trailers. */
@@ -38,6 +38,9 @@ export interface InboundSink {
 
 /** Of a head, beside as many as its bytes need (CVE-2024-27983). */
 const SPARE_CONTINUATIONS = 8;
+
+/** In one frame. Each may mean a look at every stream; there are not ten to be set. */
+const MOST_SETTINGS = 32;
 
 /** A head that goes on in CONTINUATION. */
 interface OpenHead {
@@ -75,7 +78,7 @@ export class Inbound implements FrameSink {
 
   /** The frame asked for nothing. */
   noise(): void {
-    this.#noise.count(this.#sink.dataFrames);
+    this.#noise.count(this.#sink.sentUnits);
   }
 
   onFrame(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -165,6 +168,7 @@ export class Inbound implements FrameSink {
     assertSize((end - start) % 6 === 0 && !(isAck && end > start), 'SETTINGS');
     this.noise();
     if (isAck) return;
+    if (end - start > MOST_SETTINGS * 6) throw new ConnectionError(ErrorCode.enhanceYourCalm, 'too many settings');
     for (let at = start; at < end; at += 6) this.#onSetting(bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2));
     this.#greeted = true;
     this.#sink.onSettings();

@@ -7,13 +7,13 @@ import { ConnectionError, ErrorCode } from './constants.ts';
 
 const WINDOW_MS = 10_000;
 const FREE = 1_000;
-const PER_USEFUL_FRAME = 10;
+const PER_USEFUL = 10;
 
 export class NoiseLimit {
   readonly #clock: Clock;
   #since: number;
   #count = 0;
-  /** Frames from the client that were of use, and those to it by the beginning of this window. */
+  /** Frames from the client that were of use, and what was sent to it by the beginning of this window. */
   #useful = 0;
   #sentBefore = 0;
 
@@ -29,12 +29,12 @@ export class NoiseLimit {
 
   /**
    * One was not.
-   * @param sent frames of data to the client so far.
+   * @param sent units of data to the client so far.
    * @throws ConnectionError for one too many.
    */
   count(sent: number): void {
     const useful = this.#useful + sent - this.#sentBefore;
-    if (++this.#count <= FREE + PER_USEFUL_FRAME * useful) return;
+    if (++this.#count <= FREE + PER_USEFUL * useful) return;
     const now = this.#clock.now();
     if (now - this.#since < WINDOW_MS) throw new ConnectionError(ErrorCode.enhanceYourCalm, 'too much of nothing');
     this.#since = now;

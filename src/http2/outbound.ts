@@ -22,6 +22,9 @@ const MOST_BACKLOG = 256 * 1024;
 /** Below this a copy costs less than a piece of its own. */
 const COPY_BYTES = 4 * 1024;
 
+/** Clients widen their windows for so much at a time. */
+const UNIT_BYTES = 4 * 1024;
+
 /** Larger frames to a client would keep its other streams waiting. */
 const MOST_FRAME_BYTES = 4 * DEFAULT_FRAME_BYTES;
 
@@ -31,8 +34,8 @@ export class Outbound {
   /** Of DATA, as large as the client takes them. */
   frameBytes = DEFAULT_FRAME_BYTES;
   readonly encoder = new HpackEncoder();
-  /** Frames of data so far. */
-  dataFrames = 0;
+  /** What was sent so far: frames of data, a large one as several. */
+  dataUnits = 0;
 
   readonly #output: Output;
   readonly #onFlush: () => void;
@@ -108,7 +111,7 @@ export class Outbound {
   }
 
   #dataFrame(stream: ServerStream, length: number, isLast: boolean): void {
-    this.dataFrames++;
+    this.dataUnits += 1 + Math.floor(length / UNIT_BYTES);
     this.#window -= length;
     stream.sendWindow -= length;
     this.#frame(length, FrameType.data, isLast ? Flag.endStream : Flag.none, stream.id);

@@ -1,11 +1,14 @@
-/** Against a client that was written elsewhere: Node's, which is nghttp2. */
+/** Against a client that was written elsewhere, Node's, which is nghttp2; and against one that does as it is told. */
 import { once } from 'node:events';
 import http2, { type ClientHttp2Session, type IncomingHttpHeaders, type Settings } from 'node:http2';
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { get, post } from '../../test/conformance/http2-heads.ts';
 import { cleanup } from '../../test/support/cleanup.ts';
+import { data, Flag, H2Connection, headers, LARGEST_FRAME } from '../../test/support/h2-frames.ts';
 import { until, within } from '../../test/support/until.ts';
-import { seededRandom } from '../clock.ts';
+import { seededRandom, systemClock } from '../clock.ts';
+import { ErrorCode } from './constants.ts';
 import { ServerSession, type SessionOwner } from './session.ts';
 import type { ServerStream } from './stream.ts';
 
@@ -19,24 +22,27 @@ const IDLE: SessionOwner = {
   onClosed: () => {},
 };
 
-async function connected(
-  onStream: (stream: ServerStream) => void,
-  settings: Settings = {},
-): Promise<ClientHttp2Session> {
-  const clock = { now: () => performance.now() } as never;
-  const options = { maxStreams: 100, streamWindow: 65_536, connectionWindow: MIB, headerListBytes: 65_536, clock };
+type OnStream = (stream: ServerStream) => void;
+
+async function listening(onStream: OnStream): Promise<number> {
+  const options = {
+    maxStreams: 100,
+    streamWindow: 65_536,
+    connectionWindow: MIB,
+    headerListBytes: 65_536,
+    clock: systemClock,
+  };
   const server = createServer((socket) => new ServerSession(socket, options, { ...IDLE, onStream }));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, {
-    settings,
-    maxSessionMemory: 100,
-  });
+  cleanup(async () => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+async function connected(onStream: OnStream, settings: Settings = {}): Promise<ClientHttp2Session> {
+  const client = http2.connect(`http://127.0.0.1:${await listening(onStream)}`, { settings, maxSessionMemory: 100 });
   client.on('error', () => {});
-  cleanup(async () => {
-    client.destroy();
-    server.close();
-  });
+  cleanup(async () => client.destroy());
   return client;
 }
 
@@ -143,6 +149,38 @@ describe('bodies', () => {
     expect(large.readableEnded).toBe(false);
     large.resume();
     await within(once(large, 'end'), 'the rest of the large one');
+  });
+
+  it('are not given back in the middle: what has begun to leave is read from where it lies', async () => {
+    const given: string[] = [];
+    const client = await connected((stream) => {
+      stream.sendHead(200, [], false);
+      stream.write(Buffer.alloc(100_000), () => given.push('begun'));
+      stream.write(Buffer.alloc(100_000), () => given.push('waiting'));
+      stream.owner = { onDrain: () => {}, onClosed: () => given.push('closed') };
+    });
+    const asked = client.request({});
+    asked.on('error', () => {});
+    await within(once(asked, 'response'), 'an answer');
+    asked.close(ErrorCode.cancel);
+    await until(() => given.includes('closed'), 'the reset');
+    expect(given).toEqual(['waiting', 'closed']);
+  });
+
+  it('that come without being asked for end their stream, and no other', async () => {
+    const streams: ServerStream[] = [];
+    const client = await H2Connection.open(
+      await listening((stream) => {
+        streams.push(stream);
+        if (stream.id > 1) stream.sendHead(204, [], true);
+      }),
+    );
+    client.send(headers(1, post('/'), Flag.none));
+    client.send(...Array.from({ length: 5 }, () => data(1, Buffer.alloc(LARGEST_FRAME))));
+    expect((await client.outcome(1)).reset).toBe(ErrorCode.flowControlError);
+    expect(streams[0]!.received).toBeLessThanOrEqual(65_536);
+    expect((await client.ask(3, get('/'))).status).toBe(204);
+    client.close();
   });
 
   it('are not asked for before they are read', async () => {

@@ -39,6 +39,9 @@ export interface SessionOwner {
 /** Beyond this the client is not listened to: what it asks for is more than it reads. */
 const DEAF_BACKLOG = 1024 * 1024;
 
+/** What a client has to read an answer that came before it had sent all. */
+const ANSWER_FIRST_MS = 100;
+
 /** So many streams are remembered once they are closed: later frames of theirs may have been under way. */
 const REMEMBERED = 64;
 
@@ -145,8 +148,8 @@ export class ServerSession implements InboundSink {
     for (const stream of begun) if (!stream.isClosed) this.#owner.onStream(stream);
   }
 
-  get dataFrames(): number {
-    return this.outbound.dataFrames;
+  get sentUnits(): number {
+    return this.outbound.dataUnits;
   }
 
   onData(id: number, bytes: Buffer, from: number, to: number, frameBytes: number, isLast: boolean): void {
@@ -164,6 +167,8 @@ export class ServerSession implements InboundSink {
 
   #onDataBehindEnd(id: number): void {
     this.#assertNotIdle(id);
+    // Behind our GOAWAY nobody looks at it.
+    if (id > this.#lastAdmitted) return;
     this.#inbound.noise();
     // It was under way when we ended the stream.
     if (!this.#recentlyClosed.includes(-id)) this.outbound.reset(id, ErrorCode.streamClosed);
@@ -305,6 +310,13 @@ export class ServerSession implements InboundSink {
   }
 
   // --- streams that end ---
+
+  /** The answer is whole, the request is not. Clients are known that lose an answer which comes together with a reset. */
+  resetSoon(id: number): void {
+    this.#options.clock.after(ANSWER_FIRST_MS, () => {
+      if (!this.#isOver) this.outbound.reset(id, ErrorCode.noError);
+    });
+  }
 
   /** A stream was ended for what its client did. */
   onStreamError(): void {

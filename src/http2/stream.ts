@@ -29,8 +29,6 @@ const KEEP_FROM_BYTES = 4 * 1024;
 
 export class ServerStream {
   readonly id: number;
-  readonly #session: ServerSession;
-  readonly #out: Outbound;
   readonly head: RequestHead;
   owner: StreamOwner | undefined;
   /** What the client sends behind the head; undefined where that is nothing. */
@@ -51,6 +49,8 @@ export class ServerStream {
 
   /** Bytes behind the head. */
   received = 0;
+  readonly #session: ServerSession;
+  readonly #out: Outbound;
   /** Of the source, what the client has not been given back. */
   #uncredited = 0;
   /** Read, and not yet told. */
@@ -254,7 +254,7 @@ export class ServerStream {
     if (!this.isRemoteEnded) {
       if (this.isTunnel) return;
       // What the client still sends is for nobody (§8.1).
-      this.#out.reset(this.id, ErrorCode.noError);
+      this.#session.resetSoon(this.id);
     }
     this.#close('end');
   }
@@ -265,7 +265,8 @@ export class ServerStream {
     if (!this.isRemoteEnded || by !== 'end') this.source?.destroy(new Error('the client has left its request'));
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (waiting !== undefined) for (const { done } of waiting) done?.();
+    // What has begun to leave may still be needed for that, and is left to the collector.
+    if (waiting !== undefined) for (const { done, sent } of waiting) if (sent === 0) done?.();
     // Nobody reads it any more: what is left must not count against the other streams.
     this.#session.credit(this.#uncredited);
     this.#uncredited = 0;

@@ -69,6 +69,11 @@ export class BudgetTable {
     this.#regions[thread]![row * CELLS + UNDER_WAY]! += 1;
   }
 
+  /** Counts one that was not made. */
+  chargeExtra(row: number, thread: number, second: number): void {
+    this.#add(row, thread, second, EXTRA);
+  }
+
   endExtra(row: number, thread: number): void {
     this.#regions[thread]![row * CELLS + UNDER_WAY]! -= 1;
   }

