@@ -12,7 +12,7 @@ import {
   FrameType,
   LARGEST_WINDOW,
 } from './constants.ts';
-import { blockLength, copyBlock, HpackEncoder } from './hpack/encoder.ts';
+import { copyBlock, HpackEncoder } from './hpack/encoder.ts';
 import { Output } from './output.ts';
 import type { ServerStream } from './stream.ts';
 
@@ -75,7 +75,7 @@ export class Outbound {
 
   #section(id: number, fields: readonly string[], isLast: boolean): void {
     for (let at = 0; at < fields.length; at += 2) this.encoder.add(fields[at]!, fields[at + 1]!);
-    const length = blockLength();
+    const length = this.encoder.finish();
     let type: number = FrameType.headers;
     let flags: number = isLast ? Flag.endStream : Flag.none;
     for (let at = 0; at === 0 || at < length; at += DEFAULT_FRAME_BYTES) {

@@ -96,6 +96,7 @@ export class HpackEncoder {
   #mostBytes = DEFAULT_TABLE_BYTES;
   /** The smallest that the table has been allowed since the last block; undefined: as it was. */
   #smallest: number | undefined;
+  #isUnfinished = false;
 
   /** The client's SETTINGS_HEADER_TABLE_SIZE. */
   resize(bytes: number): void {
@@ -109,11 +110,20 @@ export class HpackEncoder {
   /** Begins a block, which is there to be copied once all fields were added. */
   begin(): void {
     length = 0;
+    // Of a block that was given up half-way, what entered our table never entered the client's.
+    if (this.#isUnfinished) this.#forget();
+    this.#isUnfinished = true;
     if (this.#smallest === undefined) return;
     // §4.2: the smallest, and then the one that holds.
     if (this.#smallest < this.#mostBytes) putInteger(0x20, 5, this.#smallest);
     putInteger(0x20, 5, this.#mostBytes);
     this.#smallest = undefined;
+  }
+
+  /** @returns the length of the block, which will be sent. */
+  finish(): number {
+    this.#isUnfinished = false;
+    return length;
   }
 
   addStatus(status: number): void {
@@ -140,6 +150,12 @@ export class HpackEncoder {
     else putInteger(0, 4, index);
     if (index === 0) putText(name.text);
     putText(value);
+  }
+
+  /** Both sides begin with an empty table. */
+  #forget(): void {
+    this.#evict(0);
+    this.#smallest = 0;
   }
 
   #indexOf({ at }: Sent): number {
@@ -176,11 +192,7 @@ export class HpackEncoder {
 /** Names whose value a connection keeps: those of the table, and some that were pushed out. */
 const MOST_REMEMBERED = 2 * SLOTS;
 
-/** Of the block that was written. */
-export function blockLength(): number {
-  return length;
-}
-
+/** Of the block that was written last. */
 export function copyBlock(into: Output, from: number, bytes: number): void {
   into.copy(block, from, bytes);
 }
