@@ -42,7 +42,8 @@ export class Race extends Waiting implements Control {
   readonly #next: Dispatch;
   readonly #request: UpstreamRequest;
   readonly #handler: ResponseHandler;
-  readonly #tries: Try[] = [];
+  /** The first one first: of nearly every race it is the only one. */
+  readonly #tries: Try[];
   #winner: Try | undefined;
   #isOver = false;
   #stoppedBy: GatewayError | undefined;
@@ -55,6 +56,7 @@ export class Race extends Waiting implements Control {
     this.#next = next;
     this.#request = request;
     this.#handler = handler;
+    this.#tries = [new Try(this, request)];
   }
 
   start(): void {
@@ -62,31 +64,28 @@ export class Race extends Waiting implements Control {
     this.#startedAt = clock.now();
     this.#handler.onStart(this);
     if (this.#isOver) return;
-    this.#begin(this.#request);
+    this.#next(this.#request, this.#tries[0]!);
     this.#afterMs = Math.ceil(afterMs ?? this.#request.pool.p95.ms ?? 0);
-    if (this.#afterMs > 0) this.#awaitNext();
+    if (this.#afterMs > 0) this.#awaitNext(this.#startedAt);
   }
 
-  #begin(request: UpstreamRequest): void {
-    const one = new Try(this, request);
-    this.#tries.push(one);
-    this.#next(request, one);
-  }
-
-  #awaitNext(): void {
+  #awaitNext(now: number): void {
     if (this.#isOver || this.#winner !== undefined || this.#tries.length > this.#route.most) return;
-    this.#route.line.join(this, this.#afterMs);
+    this.#route.line.join(this, now, this.#afterMs);
   }
 
-  override onLate(): void {
+  override onLate(now: number): void {
     const withheld = this.#reasonAgainst();
     if (withheld !== undefined) return this.#route.onWithheld(withheld);
     const first = this.#request;
     first.exchange.hedges++;
     first.exchange.record?.hedged(this.#afterMs);
     // Fields are changed by each try: what time is left is told in them.
-    this.#begin({ ...first, fields: first.fields.slice(), tried: this.#tried(), endpoint: undefined });
-    this.#awaitNext();
+    const again = { ...first, fields: first.fields.slice(), tried: this.#tried(), endpoint: undefined };
+    const beside = new Try(this, again);
+    this.#tries.push(beside);
+    this.#next(again, beside);
+    this.#awaitNext(now);
   }
 
   #reasonAgainst(): Withheld | undefined {

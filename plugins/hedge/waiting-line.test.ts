@@ -22,7 +22,7 @@ function lineOfThree() {
   const late: string[] = [];
   const entries = ['first', 'second', 'third'].map((name) => new Entry(() => late.push(name)));
   for (const entry of entries) {
-    line.join(entry, 50);
+    line.join(entry, clock.now(), 50);
     clock.advance(10);
   }
   return { clock, line, late, entries };
@@ -57,10 +57,10 @@ describe('those who wait', () => {
     const other = new Entry(() => late.push('other'));
     const again = new Entry(() => {
       if (late.push('again') > 1) return;
-      line.join(again, 50);
-      line.join(other, 50);
+      line.join(again, clock.now(), 50);
+      line.join(other, clock.now(), 50);
     });
-    line.join(again, 50);
+    line.join(again, clock.now(), 50);
     clock.advance(1_000);
     expect(late).toEqual(['again', 'again', 'other']);
     expect(clock.pending).toBe(0);
@@ -74,7 +74,7 @@ describe('those who wait', () => {
     const under: [Entry, (typeof outcomes)[number]][] = [];
     for (const outcome of outcomes) {
       const entry = new Entry(() => outcome.late++);
-      line.join(entry, 20);
+      line.join(entry, clock.now(), 20);
       under.push([entry, outcome]);
       clock.advance(Math.floor(random() * 3));
       const [leaver, its] = under[Math.floor(random() * under.length)]!;

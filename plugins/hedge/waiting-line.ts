@@ -16,7 +16,7 @@ export abstract class Waiting {
   isWaiting = false;
 
   /** Runs once; the entry is out of the line and may join again. */
-  abstract onLate(): void;
+  abstract onLate(now: number): void;
 }
 
 export class WaitingLine {
@@ -30,8 +30,8 @@ export class WaitingLine {
   }
 
   /** Nobody overtakes: where times differ, a shorter one ends no sooner than those that joined before. */
-  join(entry: Waiting, forMs: number): void {
-    entry.dueAt = this.#clock.now() + forMs;
+  join(entry: Waiting, now: number, forMs: number): void {
+    entry.dueAt = now + forMs;
     entry.isWaiting = true;
     entry.before = this.#last;
     if (this.#last === null) this.#first = entry;
@@ -59,7 +59,7 @@ export class WaitingLine {
     while (this.#first !== null && this.#first.dueAt <= now) {
       const late = this.#first;
       this.leave(late);
-      late.onLate();
+      late.onLate(now);
     }
     // Whoever was late may have joined again.
     if (this.#first !== null && !this.#isTimed) this.#lookIn(Math.ceil(this.#first.dueAt - now));

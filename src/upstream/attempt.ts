@@ -53,15 +53,16 @@ export function attemptDispatch(context: UpstreamContext): Dispatch {
 function startAttempt(context: UpstreamContext, request: UpstreamRequest, handler: ResponseHandler): boolean {
   const { pool } = request;
   const { gate } = pool;
+  const now = context.clock.now();
   if (request.tellsDeadline !== undefined || request.exchange.grpc !== undefined) {
-    const tooLate = tellTimeLeft(request, context.clock);
+    const tooLate = tellTimeLeft(request, context.clock, now);
     if (tooLate !== undefined) return refuse(request, handler, tooLate);
   }
   const poolTicket = ticketOf(pool.breaker);
   if (poolTicket === REFUSED) return refuse(request, handler, pool.broken);
   let stuckTo = pool.sticky?.pick(request);
   for (;;) {
-    const picked = stuckTo ?? pool.pick(request.exchange, request.tried);
+    const picked = stuckTo ?? pool.pick(request.exchange, request.tried, now);
     const endpoint = gate === undefined ? picked : gate.takeAt(picked, request);
     stuckTo = undefined;
     if (endpoint === undefined || endpoint === FULL) {
@@ -71,7 +72,7 @@ function startAttempt(context: UpstreamContext, request: UpstreamRequest, handle
     const ticket = ticketOf(endpoint.breaker);
     if (ticket !== REFUSED) {
       request.endpoint = endpoint;
-      new Attempt(context, request, handler, endpoint, ticket, poolTicket).start();
+      new Attempt(context, request, handler, endpoint, ticket, poolTicket).start(now);
       return true;
     }
     gate?.giveBack(endpoint);
@@ -131,9 +132,9 @@ class Attempt extends Deadline implements Call, Control {
     this.#endpoint = endpoint;
   }
 
-  start(): void {
-    const { clock, table, thread } = this.#context;
-    this.#startedAt = clock.now();
+  start(now: number): void {
+    const { table, thread } = this.#context;
+    this.#startedAt = now;
     this.#noted = this.request.exchange.record?.picked(this.request, this.#endpoint);
     // A gate has taken its place already.
     if (this.request.pool.gate === undefined) table.begin(this.#endpoint.row, thread);
@@ -151,7 +152,7 @@ class Attempt extends Deadline implements Call, Control {
 
   #setDeadline(): void {
     const { perTryMs } = this.request;
-    if (perTryMs > 0) this.#context.wheel.set(this, this.#context.clock.now() + perTryMs);
+    if (perTryMs > 0) this.#context.wheel.set(this, this.#startedAt + perTryMs);
   }
 
   // --- Control ---
@@ -209,7 +210,7 @@ class Attempt extends Deadline implements Call, Control {
     const refusal = exchange.upgrade?.refusalOf(status);
     if (refusal !== undefined) return this.abort(refusal);
     exchange.grpc?.onHead(fields);
-    if (!this.#recorded && this.#isProbe) this.#record(this.#saidVerdict, this.#headAt - this.#startedAt);
+    if (!this.#recorded && this.#isProbe) this.#record(this.#saidVerdict, exchange.upstreamMs, this.#headAt);
     this.request.bond?.stickiness.answered(this.request.bond, this.#endpoint, fields);
     this.#handler.onHead(status, this.#withoutReports(fields));
   }
@@ -270,16 +271,17 @@ class Attempt extends Deadline implements Call, Control {
     const { pool } = this.request;
     const { row } = this.#endpoint;
     const answered = this.#status !== 0;
-    const durationMs = (answered ? this.#headAt : clock.now()) - this.#startedAt;
+    const now = clock.now();
+    const durationMs = (answered ? this.#headAt : now) - this.#startedAt;
     // The client's leaving, or a refusal of ours (body too large, queue full), says nothing about the endpoint.
     if (error === undefined ? !answered : error.retry === 'never') {
       metrics.attempt(row, OUTCOME.cancelled, durationMs);
       const isOvertaken = error?.type === 'http_response_timeout';
       // It kept a caller waiting to the end of its deadline, or until another endpoint had answered.
-      if (isOvertaken) latency.waited(row, durationMs);
+      if (isOvertaken) latency.waited(row, durationMs, now);
       if (error !== undefined && !isOvertaken) this.#note(error.type, durationMs);
       else if (this.#noted !== undefined) this.#noted.cancelled = true;
-      if (!this.#recorded) this.#record(VERDICT.ignored, durationMs);
+      if (!this.#recorded) this.#record(VERDICT.ignored, durationMs, now);
       return;
     }
     const verdict = error === undefined ? this.#saidVerdict : VERDICT.failed;
@@ -287,9 +289,9 @@ class Attempt extends Deadline implements Call, Control {
     if (this.#noted !== undefined || verdict === VERDICT.failed)
       this.#note(error?.type ?? this.#grpcFault ?? '', durationMs);
     if (pool.compares) table.samples.add(row, thread, verdict, durationMs);
-    if (!this.#recorded) this.#record(verdict, durationMs);
+    if (!this.#recorded) this.#record(verdict, durationMs, now);
     if (verdict === VERDICT.ignored) return;
-    latency.record(row, durationMs, verdict === VERDICT.failed);
+    latency.record(row, durationMs, verdict === VERDICT.failed, now);
     if (verdict === VERDICT.ok || error?.type === 'http_response_timeout') pool.gate?.record(durationMs);
     if (verdict === VERDICT.failed) this.#blame(error);
     else this.#clear();
@@ -357,11 +359,11 @@ class Attempt extends Deadline implements Call, Control {
     return stateOf(this.#ticket) === BREAKER.halfOpen || stateOf(this.#poolTicket) === BREAKER.halfOpen;
   }
 
-  #record(verdict: Verdict, durationMs: number): void {
+  #record(verdict: Verdict, durationMs: number, now: number): void {
     this.#recorded = true;
     const outcome = BREAKER_OUTCOMES[verdict];
-    this.#endpoint.breaker?.record(this.#ticket, outcome, durationMs);
-    this.request.pool.breaker?.record(this.#poolTicket, outcome, durationMs);
+    this.#endpoint.breaker?.record(this.#ticket, outcome, durationMs, now);
+    this.request.pool.breaker?.record(this.#poolTicket, outcome, durationMs, now);
   }
 }
 

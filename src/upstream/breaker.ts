@@ -8,7 +8,14 @@
  */
 import type { Clock, Random } from '../clock.ts';
 import type { BreakerConfig } from '../config/schema.ts';
-import { BREAKER, stateOf, WINDOW_SLOTS, type BreakerState, type Tally } from '../memory/breaker-table.ts';
+import {
+  BREAKER,
+  stateOf,
+  WINDOW_SLOTS,
+  type BreakerState,
+  type BreakerTable,
+  type Tally,
+} from '../memory/breaker-table.ts';
 import type { EndpointTable } from '../memory/endpoint-table.ts';
 
 /** No state has this word. */
@@ -49,6 +56,7 @@ export interface BreakerParts {
 export class Breaker {
   readonly #parts: BreakerParts;
   readonly #config: BreakerConfig;
+  readonly #breakers: BreakerTable;
   readonly #row: number;
   readonly #slotMs: number;
   readonly #slowMs: number;
@@ -57,6 +65,7 @@ export class Breaker {
   constructor(parts: BreakerParts) {
     this.#parts = parts;
     this.#config = parts.config;
+    this.#breakers = parts.table.breakers;
     this.#row = parts.row;
     this.#slotMs = parts.config.window / WINDOW_SLOTS;
     this.#slowMs = parts.config.slow?.over ?? Infinity;
@@ -98,8 +107,11 @@ export class Breaker {
     }
   }
 
-  /** @param durationMs to the head of the answer, or to the failure. */
-  record(ticket: number, outcome: Outcome, durationMs: number): void {
+  /**
+   * @param durationMs to the head of the answer, or to the failure.
+   * @param now saves a look at the clock.
+   */
+  record(ticket: number, outcome: Outcome, durationMs: number, now = this.#parts.clock.now()): void {
     const isProbe = stateOf(ticket) === BREAKER.halfOpen;
     // Its place is free again, also when its client has left and nothing was learnt.
     if (isProbe) this.#breakers.endProbe(this.#row, this.#parts.thread);
@@ -107,14 +119,14 @@ export class Breaker {
     const failed = outcome === 'failure';
     const slow = durationMs > this.#slowMs;
     if (isProbe) this.#judgeProbe(ticket, failed, slow);
-    else this.#count(ticket, failed, slow);
+    else this.#count(ticket, failed, slow, now);
   }
 
   // --- closed ---
 
-  #count(word: number, failed: boolean, slow: boolean): void {
+  #count(word: number, failed: boolean, slow: boolean, now: number): void {
     const breakers = this.#breakers;
-    const slot = Math.floor(this.#parts.clock.now() / this.#slotMs) | 0;
+    const slot = Math.floor(now / this.#slotMs) | 0;
     breakers.count(this.#row, slot, failed, slow);
     const inARow = failed ? breakers.addFailure(this.#row) : 0;
     if (!failed) breakers.clearFailures(this.#row);
@@ -192,13 +204,9 @@ export class Breaker {
 
   #move(word: number, move: BreakerMove): void {
     const { table, onMoved } = this.#parts;
-    if (!table.breakers.move(this.#row, word, move.to)) return;
+    if (!this.#breakers.move(this.#row, word, move.to)) return;
     table.turnEpoch();
     onMoved(this.#row, move);
-  }
-
-  get #breakers() {
-    return this.#parts.table.breakers;
   }
 }
 

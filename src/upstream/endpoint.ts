@@ -34,8 +34,11 @@ export interface PickRequest {
 export interface Balancer<Endpoint extends Candidate = Candidate> {
   /** Replaces the set to choose from. Called on change, never per request; keeps what it learnt by row. */
   update(endpoints: readonly Endpoint[]): void;
-  /** One of the set, or undefined when it is empty or all weights are zero. Allocates nothing. */
-  pick(request: PickRequest): Endpoint | undefined;
+  /**
+   * One of the set, or undefined when it is empty or all weights are zero. Allocates nothing.
+   * @param now saves a look at the clock.
+   */
+  pick(request: PickRequest, now?: number): Endpoint | undefined;
   /** The hash that it picks by; undefined where the request has none. Absent: it goes by other things. */
   key?(request: PickRequest): number | undefined;
   /** What it compares, where it compares: the lowest is picked. For decision records, just after the pick. */
@@ -60,7 +63,8 @@ export interface BalancerDefinition {
 
 /** Latency average that a new sample joins; see latency.ts. */
 export interface LatencyRecorder {
-  record(row: number, durationMs: number, failed: boolean): void;
+  /** @param now saves a look at the clock. */
+  record(row: number, durationMs: number, failed: boolean, now?: number): void;
   /** There was no answer to wait for any longer, and no verdict: it takes at least as long as that. */
-  waited(row: number, durationMs: number): void;
+  waited(row: number, durationMs: number, now?: number): void;
 }

@@ -37,10 +37,9 @@ export class LatencyAverages implements LatencyRecorder {
   }
 
   /** @param durationMs from the start of the attempt to its head, or to its failure. */
-  record(row: number, durationMs: number, failed: boolean): void {
+  record(row: number, durationMs: number, failed: boolean, now = this.#clock.now()): void {
     const average = this.#table.averageMs(row);
     const sample = Math.max(SHORTEST_MS, failed ? atLeastFailure(durationMs, average) : durationMs);
-    const now = this.#clock.now();
     if (average === 0) {
       this.#table.setAverage(row, sample, now);
       return;
@@ -52,8 +51,8 @@ export class LatencyAverages implements LatencyRecorder {
   }
 
   /** A wait that was given up says nothing as long as it was a usual one. */
-  waited(row: number, durationMs: number): void {
-    if (durationMs > this.#table.averageMs(row)) this.record(row, durationMs, false);
+  waited(row: number, durationMs: number, now = this.#clock.now()): void {
+    if (durationMs > this.#table.averageMs(row)) this.record(row, durationMs, false, now);
   }
 }
 

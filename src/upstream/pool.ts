@@ -120,13 +120,13 @@ export class Pool {
    * undefined when there is none at all. One whose breaker waits for a probe comes first: it has the last word on whether
    * it admits the request.
    */
-  pick(request: PickRequest, tried: readonly Endpoint[] | undefined): Endpoint | undefined {
+  pick(request: PickRequest, tried: readonly Endpoint[] | undefined, now?: number): Endpoint | undefined {
     if (this.#isOutdated) this.#refresh();
     if (this.#broken.length > 0) {
       const probed = this.#toProbe(tried);
       if (probed !== undefined) return probed;
     }
-    const chosen = this.#tiers.pick(request);
+    const chosen = this.#tiers.pick(request, now);
     if (chosen !== undefined && !this.#hasRoom(chosen)) return this.#withRoom(tried);
     if (chosen === undefined || tried === undefined || !tried.includes(chosen)) return chosen;
     return this.#untried(tried) ?? chosen;

@@ -53,11 +53,11 @@ export class Tiers<Endpoint extends Candidate> {
     });
   }
 
-  pick(request: PickRequest): Endpoint | undefined {
+  pick(request: PickRequest, now?: number): Endpoint | undefined {
     const served = this.#served;
     if (served.length === 0) return undefined;
     const at = served.length === 1 ? 0 : this.#draw(request);
-    return served[at]!.balancer.pick(request)?.endpoint;
+    return served[at]!.balancer.pick(request, now)?.endpoint;
   }
 
   /** Its weight now, and what its balancer compares, if it does. */

@@ -10,10 +10,9 @@ import { formatGrpcTimeout } from '../grpc/timeout.ts';
 export const DEADLINE_FIELD = 'x-request-deadline';
 
 /** @returns why there is no try any more: the deadline has passed. */
-export function tellTimeLeft(request: UpstreamRequest, clock: Clock): GatewayError | undefined {
+export function tellTimeLeft(request: UpstreamRequest, clock: Clock, now: number): GatewayError | undefined {
   const { exchange, fields, tellsDeadline } = request;
   const { grpc, times } = exchange;
-  const now = clock.now();
   const leftMs = times.leftMs(exchange, now);
   if (leftMs <= 0) return times.overdue(exchange, now);
   if (grpc !== undefined && grpc.timeoutMs !== Infinity) {

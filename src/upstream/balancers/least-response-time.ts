@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
-import type { Balancer, BalancerContext, BalancerDefinition, Candidate } from '../endpoint.ts';
+import type { Balancer, BalancerContext, BalancerDefinition, Candidate, PickRequest } from '../endpoint.ts';
 import { Cheapest, type Price } from '../choice/cheapest.ts';
 import { LATENCY_DECAY_MS } from '../latency.ts';
 
@@ -44,8 +44,8 @@ class LeastResponseTime<Endpoint extends Candidate> implements Balancer<Endpoint
     this.#medianAt = -Infinity;
   }
 
-  pick(): Endpoint | undefined {
-    this.#now = this.#clock.now();
+  pick(_request: PickRequest, now = this.#clock.now()): Endpoint | undefined {
+    this.#now = now;
     if (this.#now - this.#medianAt >= MEDIAN_EVERY_MS) this.#takeMedian();
     return this.#cheapest.pick();
   }

@@ -167,8 +167,9 @@ export class Gate extends Deadline {
 
   /** One more place is within this thread's share, or nobody waits elsewhere. */
   get #isFair(): boolean {
-    const waitsElsewhere = this.#places.waiting(this.#row) > this.#places.waitingIn(this.#row, this.#thread);
-    return !waitsElsewhere || this.#table.inFlightOf(this.#row, this.#thread) + 1 <= this.#share;
+    const waiting = this.#places.waiting(this.#row);
+    if (waiting === 0 || waiting <= this.#places.waitingIn(this.#row, this.#thread)) return true;
+    return this.#table.inFlightOf(this.#row, this.#thread) + 1 <= this.#share;
   }
 
   /** What this thread may have while others wait: an equal part among those who have or want any. */
