@@ -5,7 +5,7 @@ export const RESILIENCE: readonly Row[] = [
   held(
     'F106',
     'a brown-out: load on top',
-    further('a service that answers nothing but 503 gets at most 1.2 times'),
+    further('a service that answers nothing but 503 gets at most 1.1 times'),
     failOver('is bounded by its budget'),
   ),
   held(
