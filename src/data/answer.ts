@@ -64,7 +64,13 @@ export class Answer {
     const fields = this.#fields!;
     this.#fields = null;
     if (isLast) fields.push('connection', 'close');
-    this.#res.writeHead(this.#status, fields);
+    try {
+      this.#res.writeHead(this.#status, fields);
+    } catch (error) {
+      // A hook has put into it what no field may hold. Its client must not wait for what will never come.
+      this.#res.destroy();
+      throw error;
+    }
   }
 
   /** Keeps a small body back that is whole with these bytes: its end follows at once. @returns whether it did. */

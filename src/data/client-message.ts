@@ -43,6 +43,8 @@ export interface ClientResponse {
   addTrailers(trailers: [string, string][]): void;
   end(body?: Buffer): unknown;
   end(body: string, encoding: 'latin1'): unknown;
+  /** Gives it up, where not even its head has left. */
+  destroy(): unknown;
   on(event: 'close' | 'drain', listener: () => void): unknown;
   emit(event: 'close'): boolean;
 }

@@ -11,6 +11,8 @@ import type { FromThread, ThreadData, ToThread } from '../../src/data/messages.t
 import type * as Extension from '../../src/extension.ts';
 import type { AnyPlugin, Concern } from '../../src/extension.ts';
 import { cleanup } from '../support/cleanup.ts';
+import { get } from '../conformance/http2-heads.ts';
+import { Code, H2Connection } from '../support/h2-frames.ts';
 import { ask, request } from '../support/raw-client.ts';
 import { startUpstream } from '../support/upstream.ts';
 
@@ -31,6 +33,7 @@ const BUGGY: Concern = {
     if (where === 'hook, nothing') throw undefined;
     if (where === 'done') return done(new TypeError('canary-secret given to done'));
     if (where === 'edit') exchange.editResponse(fail);
+    if (where === 'field') exchange.editResponse((fields) => fields.push('x-bad', 'x\r\nx-evil: x'));
     return done();
   },
   layer: (next) => (sent, handler) => {
@@ -89,6 +92,17 @@ it.each(['hook', 'hook, nothing', 'done', 'layer', 'edit', 'answer'])(
     expect((await send('nowhere')).status).toBe(200);
   },
 );
+
+it('a field that none may be: no answer, at once, and the next one is in order', async () => {
+  const { responses, closed } = await ask(port, request('GET', '/x', 'any.test', ['X-Throw: field']), { answers: 0 });
+  expect(responses).toEqual([]);
+  expect(closed).not.toBe('open');
+  const connection = await H2Connection.open(port);
+  const asked = await connection.ask(1, get('/x', ['x-throw', 'field']));
+  expect([asked.status, asked.reset]).toEqual([undefined, Code.internalError]);
+  expect((await connection.ask(3, get('/x'))).status).toBe(200);
+  connection.close();
+});
 
 it('at the end of a request: its client has had the answer', async () => {
   expect((await send('end')).status).toBe(200);

@@ -78,6 +78,10 @@ export class VirtualAnswer implements ClientResponse, Transport {
     this.#close();
   }
 
+  destroy(): void {
+    this.#close();
+  }
+
   on(event: 'close' | 'drain', listener: () => void): void {
     if (event === 'close') this.#listeners.push(listener);
   }

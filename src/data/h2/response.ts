@@ -85,8 +85,18 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
   flushHeaders(): void {
     const fields = this.#fields;
     if (fields === undefined) return;
+    this.#sendHead(fields, false);
+  }
+
+  /** Only now is it found out that no field may hold what somebody has put into one. */
+  #sendHead(fields: readonly string[], isAll: boolean): void {
     this.#fields = undefined;
-    this.#stream.sendHead(this.statusCode, fields, false);
+    try {
+      this.#stream.sendHead(this.statusCode, fields, isAll);
+    } catch (error) {
+      this.reset();
+      throw error;
+    }
   }
 
   write(bytes: Buffer, done?: () => void): boolean {
@@ -105,10 +115,9 @@ export class Http2Response extends EventEmitter implements ClientResponse, Trans
     this.writableEnded = true;
     if (!this.headersSent) this.writeHead(this.statusCode, []);
     const fields = this.#fields;
-    this.#fields = undefined;
     const isEmpty = body === undefined || body === null || body.length === 0 || this.#isBodyless;
     const isAll = isEmpty && this.#trailers === undefined;
-    if (fields !== undefined) this.#stream.sendHead(this.statusCode, fields, isAll);
+    if (fields !== undefined) this.#sendHead(fields, isAll);
     if (isEmpty) this.#stream.end(undefined, this.#trailers);
     else if (typeof body === 'string' && encoding !== 'latin1')
       this.#stream.end(Buffer.from(body, encoding), this.#trailers);
