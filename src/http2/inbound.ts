@@ -76,6 +76,11 @@ export class Inbound implements FrameSink {
     this.#reader.stop();
   }
 
+  /** The frame asked for something. */
+  useful(): void {
+    this.#noise.earn();
+  }
+
   /** The frame asked for nothing. */
   noise(): void {
     this.#noise.count(this.#sink.sentUnits);
@@ -124,7 +129,6 @@ export class Inbound implements FrameSink {
     const from = (flags & Flag.padded) === 0 ? start : start + 1;
     const isLast = (flags & Flag.endStream) !== 0;
     if (from === to && !isLast) this.noise();
-    else this.#noise.earn();
     this.#sink.onData(id, bytes, from, to, end - start, isLast);
   }
 
@@ -156,7 +160,6 @@ export class Inbound implements FrameSink {
   }
 
   #onSection(flags: number, id: number, block: Buffer, from: number, to: number): void {
-    this.#noise.earn();
     // Also where nobody wants it: it changes the table.
     const section = this.#decoder.decode(block, from, to, this.#headerListBytes);
     this.#sink.onSection(id, section, (flags & Flag.endStream) !== 0);

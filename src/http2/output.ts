@@ -36,10 +36,6 @@ export class Output {
     return this.#bytes + this.#socket.writableLength;
   }
 
-  get isEmpty(): boolean {
-    return this.#bytes === 0;
-  }
-
   /** The head of a frame; its payload follows by the calls below. */
   frame(payloadBytes: number, type: number, flags: number, stream: number): void {
     const { bytes, at } = this.#room(FRAME_HEAD_BYTES);

@@ -17,6 +17,7 @@ const IDLE: SessionOwner = {
   onGreeted: () => {},
   onStream: () => {},
   onReset: () => {},
+  onRefused: () => {},
   onStreamClosed: () => {},
   onFailed: () => {},
   onClosed: () => {},

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { RecentSlots } from '../recent-slots.ts';
+import { ClosedStreams } from './closed-streams.ts';
 import { ConnectionError, DEFAULT_WINDOW, ErrorCode, LARGEST_WINDOW, Setting } from './constants.ts';
 import type { FieldSection } from './hpack/decoder.ts';
 import { Inbound, type InboundSink } from './inbound.ts';
@@ -28,8 +29,10 @@ export interface SessionOwner {
   onGreeted(): void;
   /** A request. Not one that was taken back in the same read. */
   onStream(stream: ServerStream): void;
-  /** A request was taken back, refused or malformed. */
+  /** The client has taken a request back. */
   onReset(): void;
+  /** A request was malformed, one too many, or broke a rule and was ended for it. */
+  onRefused(): void;
   onStreamClosed(stream: ServerStream): void;
   /** The last word is on its way; what still comes is not looked at. */
   onFailed(): void;
@@ -41,9 +44,6 @@ const DEAF_BACKLOG = 1024 * 1024;
 
 /** What a client has to read an answer that came before it had sent all. */
 const ANSWER_FIRST_MS = 100;
-
-/** So many streams are remembered once they are closed: later frames of theirs may have been under way. */
-const REMEMBERED = 64;
 
 export class ServerSession implements InboundSink {
   readonly outbound: Outbound;
@@ -62,9 +62,8 @@ export class ServerSession implements InboundSink {
   #begun: ServerStream[] = [];
   /** Closed since the last flush. */
   #closed: ServerStream[] = [];
-  /** Streams that are closed, a ring; negative where we have reset them. */
-  readonly #recentlyClosed = new Int32Array(REMEMBERED);
-  #recentAt = 0;
+  /** Later frames of theirs may have been under way. */
+  readonly #closedStreams = new ClosedStreams();
 
   #receiveWindow: number;
   /** What may be given back to the client. */
@@ -161,27 +160,27 @@ export class ServerSession implements InboundSink {
       if (stream !== undefined) return stream.refuse(ErrorCode.streamClosed);
       return this.#onDataBehindEnd(id);
     }
+    if (to > from || isLast) this.#inbound.useful();
     stream.onData(bytes, from, to, frameBytes);
     if (isLast && !stream.isClosed) stream.onRemoteEnd();
   }
 
   #onDataBehindEnd(id: number): void {
     this.#assertNotIdle(id);
-    // Behind our GOAWAY nobody looks at it.
-    if (id > this.#lastAdmitted) return;
     this.#inbound.noise();
-    // It was under way when we ended the stream.
-    if (!this.#recentlyClosed.includes(-id)) this.outbound.reset(id, ErrorCode.streamClosed);
+    // It was under way when we ended the stream, or said goodbye.
+    const isExpected = id > this.#lastAdmitted || this.#closedStreams.wasReset(id);
+    if (!isExpected) this.outbound.reset(id, ErrorCode.streamClosed);
   }
 
   onSection(id: number, section: FieldSection, isLast: boolean): void {
     const stream = this.#streams.get(id);
     if (stream !== undefined) return this.#onTrailers(stream, section, isLast);
     if (id > this.#lastStream) return this.#onRequest(id, section, isLast);
+    this.#inbound.noise();
     // It was under way when we ended the stream.
-    if (this.#recentlyClosed.includes(-id)) return;
-    if (this.#recentlyClosed.includes(id))
-      throw new ConnectionError(ErrorCode.streamClosed, 'HEADERS on a closed stream');
+    if (this.#closedStreams.wasReset(id)) return;
+    if (this.#closedStreams.has(id)) throw new ConnectionError(ErrorCode.streamClosed, 'HEADERS on a closed stream');
     // What was never opened cannot be any more (§5.1.1).
     throw wrong('a stream older than the latest');
   }
@@ -190,16 +189,18 @@ export class ServerSession implements InboundSink {
     if (stream.isRemoteEnded) return stream.refuse(ErrorCode.streamClosed);
     const isGood = isLast && section.bytes <= this.#options.headerListBytes && isTrailerSection(section);
     if (!isGood) return stream.refuse(ErrorCode.protocolError);
+    this.#inbound.useful();
     stream.onTrailers(section.fields);
   }
 
   #onRequest(id: number, section: FieldSection, isLast: boolean): void {
-    if (id > this.#lastAdmitted) return;
+    if (id > this.#lastAdmitted) return this.#inbound.noise();
     this.#lastStream = id;
     if (this.open >= this.#options.maxStreams) return this.#refuse(id, ErrorCode.refusedStream);
     if (section.bytes > this.#options.headerListBytes) return this.#refuse(id, ErrorCode.enhanceYourCalm);
     const head = readRequestHead(section);
     if (head === undefined || (isLast && announcesBody(head))) return this.#refuse(id, ErrorCode.protocolError);
+    this.#inbound.useful();
     const stream = new ServerStream(this, id, head, isLast);
     this.#streams.set(id, stream);
     this.open++;
@@ -209,8 +210,8 @@ export class ServerSession implements InboundSink {
   /** A request that does not begin (§5.4.2). */
   #refuse(id: number, code: number): void {
     this.outbound.reset(id, code);
-    this.#remember(-id);
-    this.#owner.onReset();
+    this.#closedStreams.add(id, true);
+    this.#owner.onRefused();
   }
 
   onWindowUpdate(id: number, by: number): void {
@@ -320,20 +321,16 @@ export class ServerSession implements InboundSink {
 
   /** A stream was ended for what its client did. */
   onStreamError(): void {
-    this.#owner.onReset();
+    this.#owner.onRefused();
   }
 
   onStreamClosed(stream: ServerStream): void {
     if (!this.#streams.delete(stream.id)) return;
     this.open--;
     const isResetByUs = stream.closedBy === 'gateway' || (stream.closedBy === 'end' && !stream.isRemoteEnded);
-    this.#remember(isResetByUs ? -stream.id : stream.id);
+    this.#closedStreams.add(stream.id, isResetByUs);
     this.#closed.push(stream);
     this.outbound.schedule();
-  }
-
-  #remember(id: number): void {
-    this.#recentlyClosed[this.#recentAt++ & (REMEMBERED - 1)] = id;
   }
 
   // --- turns ---

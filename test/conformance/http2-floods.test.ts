@@ -247,6 +247,18 @@ describe('frames that ask for nothing', () => {
     await expectCalm(flooding);
   });
 
+  it.each<[string, Buffer]>([
+    ['heads', headers(1, get('/t'))],
+    ['data', data(1, 'x')],
+  ])('%s for a request that was ended in thousands end their connection', async (_, bytes) => {
+    const flooding = await open();
+    flooding.send(headers(1, get('/hang')), windowUpdate(1, 0));
+    await flooding.wait(() => flooding.resets.has(1), 'its end');
+    await flooding.flood(Math.max(FLOOD, 20_000), () => [bytes], 1_000);
+    expect(await flooding.end('a flood')).toBe(Code.enhanceYourCalm);
+    await expectCalm(flooding);
+  });
+
   it('SETTINGS that set the same thing a thousand times in one frame end their connection', async () => {
     const flooding = await open();
     flooding.send(settings(...Array.from({ length: 1_000 }, (_, at) => [Setting.initialWindowSize, at] as const)));
@@ -297,6 +309,20 @@ describe('answers that nobody lets in', () => {
     await flooding.wait(() => flooding.resets.size === 20 || flooding.hasEnded, 'all reset');
     await expectCalm(flooding);
   });
+});
+
+it('what is no HTTP/2, and what is no request, is counted', async () => {
+  const refused = /^aya_errors_total\{route="__none__",type="http_request_error"\} (\d+)/m;
+  const count = async () => Number(refused.exec((await gateway.admin('/metrics')).body)?.[1] ?? 0);
+  const before = await count();
+  const connection = await open();
+  connection.send(headers(1, get('/t', ['connection', 'close'])));
+  await connection.wait(() => connection.resets.has(1), 'the request refused');
+  expect(await count()).toBe(before + 1);
+  connection.send(data(0, 'x'));
+  await connection.end('data on no stream');
+  expect(await count()).toBe(before + 2);
+  connection.close();
 });
 
 describe('more than is allowed', () => {

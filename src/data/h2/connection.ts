@@ -19,14 +19,19 @@ const LAST_WORD_MS = 500;
 /** In which resets are counted. */
 const RESET_WINDOW_MS = 30_000;
 
-export type OnStream = (stream: ServerStream, connection: Http2Connection, now: number) => void;
+export interface Http2Host {
+  onStream(stream: ServerStream, client: ClientConnection, now: number): void;
+  /** What came was no request, or no HTTP/2. */
+  onRefused(): void;
+  onClosed(connection: Http2Connection): void;
+}
 
 export class Http2Connection extends Deadline implements SessionOwner {
-  readonly client: ClientConnection;
+  readonly #client: ClientConnection;
   readonly #session: ServerSession;
   readonly #limits: ListenerLimitsConfig;
   readonly #context: DataContext;
-  readonly #onStream: OnStream;
+  readonly #host: Http2Host;
   readonly #mostResets: number;
   /** On the clock's scale. */
   readonly #oldAt: number;
@@ -42,13 +47,13 @@ export class Http2Connection extends Deadline implements SessionOwner {
     limits: ListenerLimitsConfig,
     { connectionWindow, maxResets, maxStreams, streamWindow }: Http2Config,
     context: DataContext,
-    onStream: OnStream,
+    host: Http2Host,
   ) {
     super();
-    this.client = client;
+    this.#client = client;
     this.#limits = limits;
     this.#context = context;
-    this.#onStream = onStream;
+    this.#host = host;
     this.#mostResets = maxResets;
     const { clock } = context;
     const now = clock.now();
@@ -72,7 +77,7 @@ export class Http2Connection extends Deadline implements SessionOwner {
     this.#window.requests++;
     const { maxRequestsPerConnection: most } = this.#limits;
     if (this.#context.draining || (most > 0 && this.#requests >= most)) this.leave();
-    this.#onStream(stream, this, now);
+    this.#host.onStream(stream, this.#client, now);
   }
 
   /** Takes no further requests; those under way end first. */
@@ -107,13 +112,20 @@ export class Http2Connection extends Deadline implements SessionOwner {
     if (resets >= this.#mostResets && 2 * resets >= requests) this.#session.fail(ErrorCode.enhanceYourCalm);
   }
 
+  onRefused(): void {
+    this.#host.onRefused();
+    this.onReset();
+  }
+
   onFailed(): void {
+    this.#host.onRefused();
     this.#leaving = 'failed';
     this.#context.wheel.set(this, this.#context.clock.now() + LAST_WORD_MS);
   }
 
   onClosed(): void {
     this.#context.wheel.clear(this);
+    this.#host.onClosed(this);
   }
 
   // --- time ---
@@ -134,9 +146,9 @@ export class Http2Connection extends Deadline implements SessionOwner {
 
   override onDue(now: number): void {
     if (this.#leaving === 'told') return this.#close();
-    if (this.#leaving === 'failed') return void this.client.socket.destroy();
+    if (this.#leaving === 'failed') return void this.#client.socket.destroy();
     const isPatient = this.#greeted && this.#leaving === 'no' && !this.#session.isOver;
-    if (!isPatient && this.#due <= now) return void this.client.socket.destroy();
+    if (!isPatient && this.#due <= now) return void this.#client.socket.destroy();
     if (this.#due <= now) this.leave();
     else this.#watch();
   }

@@ -7,7 +7,7 @@ import type { StreamDuplex } from '../../http2/stream-body.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { DataContext } from '../context.ts';
 import { unknownExpectation, type Intake } from '../intake.ts';
-import { Http2Connection } from './connection.ts';
+import { Http2Connection, type Http2Host } from './connection.ts';
 import { Http2Request } from './request.ts';
 import { Http2Response } from './response.ts';
 import { Http2Upgrade } from './upgrade.ts';
@@ -15,7 +15,7 @@ import { Http2Upgrade } from './upgrade.ts';
 /** The body of a request that has none. */
 const NOTHING = Readable.from([]).resume();
 
-export class Http2Server {
+export class Http2Server implements Http2Host {
   readonly #intake: Intake;
   readonly #config: ListenerConfig;
   readonly #http2: Http2Config;
@@ -35,9 +35,7 @@ export class Http2Server {
     if (limits.requestTimeout > 0) client.requestMs = limits.requestTimeout;
     // Streams have halves; a connection that is closed on one side is over.
     client.socket.allowHalfOpen = false;
-    const connection = new Http2Connection(client, limits, this.#http2, this.#context, this.#onStream);
-    this.#connections.add(connection);
-    client.socket.on('close', () => this.#connections.delete(connection));
+    this.#connections.add(new Http2Connection(client, limits, this.#http2, this.#context, this));
   }
 
   /** Tells clients that their next requests belong on other connections. What is under way goes on. */
@@ -45,7 +43,7 @@ export class Http2Server {
     for (const connection of this.#connections) connection.leave();
   }
 
-  readonly #onStream = (stream: ServerStream, { client }: Http2Connection, startedAt: number): void => {
+  onStream(stream: ServerStream, client: ClientConnection, startedAt: number): void {
     const res = new Http2Response(stream);
     let req: Http2Request;
     try {
@@ -60,5 +58,13 @@ export class Http2Server {
       ? new Http2Upgrade(stream.source as StreamDuplex, req, res, this.#context.random)
       : undefined;
     this.#intake.take({ req, res, body: stream.source ?? NOTHING, transport: res }, client, startedAt, upgrade);
-  };
+  }
+
+  onRefused(): void {
+    this.#intake.count({ type: 'http_request_error' });
+  }
+
+  onClosed(connection: Http2Connection): void {
+    this.#connections.delete(connection);
+  }
 }

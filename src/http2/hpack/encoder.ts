@@ -34,6 +34,8 @@ const LARGEST_SHARE = DEFAULT_TABLE_BYTES / 4;
 
 /** As many fields as the table holds; a power of two. */
 const SLOTS = DEFAULT_TABLE_BYTES / ENTRY_OVERHEAD;
+/** Names whose value a connection keeps: those of the table, and some that were pushed out. */
+const MOST_REMEMBERED = 2 * SLOTS;
 /** Beyond this a loop over the characters costs more than the call. */
 const SHORT_TEXT = 24;
 /** Spellings that services use are few; those of a broken one may be many. */
@@ -188,9 +190,6 @@ export class HpackEncoder {
     for (const [name, { at }] of this.#sent!) if (at < this.#oldest) this.#sent!.delete(name);
   }
 }
-
-/** Names whose value a connection keeps: those of the table, and some that were pushed out. */
-const MOST_REMEMBERED = 2 * SLOTS;
 
 /** Of the block that was written last. */
 export function copyBlock(into: Output, from: number, bytes: number): void {
