@@ -23,8 +23,13 @@ export interface Clock {
 export type Random = () => number;
 
 /** `performance.now()` starts at zero in every thread, `process.hrtime` is one scale for all: the difference is fixed at start. */
-const [seconds, nanoseconds] = process.hrtime();
-const THREAD_START_MS = seconds * 1e3 + nanoseconds / 1e6 - performance.now();
+const THREAD_START_MS = Math.max(...Array.from({ length: 5 }, threadStartMs));
+
+/** Too early by as long as the thread was stopped between the two readings: the latest of several is the best. */
+function threadStartMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6 - performance.now();
+}
 
 export const systemClock: Clock = {
   now: () => performance.now() + THREAD_START_MS,

@@ -8,6 +8,8 @@ import { TICKS_PER_MS, type LimitTable } from '../memory/limit-table.ts';
 import type { Limiter, RateSpec, Verdict } from './limiter.ts';
 import { MutableVerdict } from './verdict.ts';
 
+const MOST_SLACK_MS = 0.5;
+
 export class Gcra implements Limiter {
   readonly spec: RateSpec;
   readonly #table: LimitTable;
@@ -16,6 +18,8 @@ export class Gcra implements Limiter {
   /** What one unit costs, in ticks; whole, so that sums are exact. */
   readonly #unit: number;
   readonly #burst: number;
+  /** Clocks of threads differ. What is less than a unit lets no request pass that would not pass so much later. */
+  readonly #slack: number;
   readonly #verdict = new MutableVerdict();
 
   constructor(spec: RateSpec, table: LimitTable, clock: Clock) {
@@ -26,12 +30,12 @@ export class Gcra implements Limiter {
     this.#keys = new KeyHash(table.seed, JSON.stringify(['gcra', spec.name, spec.windowMs, spec.max]));
     this.#unit = Math.max(1, Math.ceil((spec.windowMs * TICKS_PER_MS) / spec.max));
     this.#burst = this.#unit * spec.burst;
+    this.#slack = Math.min(MOST_SLACK_MS * TICKS_PER_MS, this.#unit / 2);
   }
 
   take(key: string, cost: number, done: (verdict: Verdict) => void): void {
     this.#keys.hash(key);
-    const now = this.#table.ticksAt(this.#clock.now());
-    done(this.#take(this.#keys.low, this.#keys.high, cost * this.#unit, now));
+    done(this.#take(this.#keys.low, this.#keys.high, cost * this.#unit));
   }
 
   refund(key: string, cost: number): void {
@@ -43,15 +47,17 @@ export class Gcra implements Limiter {
     }
   }
 
-  #take(low: number, high: number, cost: number, now: number): Verdict {
+  #take(low: number, high: number, cost: number): Verdict {
     const table = this.#table;
     for (;;) {
-      const slot = table.open(low, high, now, this.#clock.wall);
+      const slot = table.open(low, high, this.#now(), this.#clock.wall);
       if (slot === -1) return this.#verdict.refuse(0, table.crowdedFor / TICKS_PER_MS, table.crowdedFor / TICKS_PER_MS);
+      // Read behind the state: to a thread that was stopped before it, what others have charged since would look like more.
+      const now = this.#now();
       const debt = table.isFresh ? 0 : Math.max(0, table.due - now);
       const after = debt + cost;
       const over = after - this.#burst;
-      if (over > 0) {
+      if (over > this.#slack) {
         if (!table.isFresh) table.block(slot);
         const retryMs = cost > this.#burst ? Infinity : over / TICKS_PER_MS;
         return this.#verdict.refuse(this.#unitsIn(this.#burst - debt), debt / TICKS_PER_MS, retryMs);
@@ -60,6 +66,10 @@ export class Gcra implements Limiter {
         return this.#verdict.allow(this.#unitsIn(-over), after / TICKS_PER_MS);
       }
     }
+  }
+
+  #now(): number {
+    return this.#table.ticksAt(this.#clock.now());
   }
 
   #unitsIn(ticks: number): number {
