@@ -31,6 +31,8 @@ interface Kept {
   readonly text: string;
 }
 
+const UTF8 = new TextDecoder();
+
 export class Decisions {
   readonly #words: DecisionWords;
   readonly #writeLines: WriteLines;
@@ -58,13 +60,13 @@ export class Decisions {
   receive(thread: number, batch: DecisionBatch): void {
     this.#dropped += batch.dropped;
     this.#recorded.sampled += batch.lineCount;
-    let { lines } = batch;
+    let lines = UTF8.decode(batch.lines);
     for (const { at, causes, told } of batch.records) {
       const text = typeof told === 'string' ? told : JSON.stringify(answered(told, this.#words));
       for (const cause of causes) this.#recorded[cause] += 1;
       if (causes.includes('failed')) this.#push(this.#failed, { at, thread, text });
       if (causes.includes('asked')) this.#push(this.#asked, { at, thread, text });
-      if (causes.includes('sampled')) lines += lineOf(text, at, thread, timeText(this.#clock.wall()));
+      if (causes.includes('sampled')) lines += lineOf(text, at, thread, this.#clock.wall());
     }
     if (lines !== '') this.#writeLines(lines);
   }

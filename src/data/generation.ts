@@ -257,7 +257,7 @@ function handler(request: FastifyRequest, reply: FastifyReply): void {
 
 /** What a hook answers through Fastify gets the same last edits as what the exchange itself sends. */
 function editReply(exchange: Exchange, reply: FastifyReply): void {
-  if (exchange.rule.edits.length === 0 && exchange.record === undefined) return;
+  if (exchange.rule.edits.length === 0 && exchange.record?.isAsked !== true) return;
   const fields = Object.entries(reply.getHeaders()).flatMap(([name, values]) =>
     [values ?? []].flat().flatMap((value) => [name, String(value)]),
   );

@@ -71,7 +71,8 @@ describe('those that are drawn', () => {
   it('are lines of the log, of valid JSON whatever clients say', () => {
     serve(DRAWN);
     recorder.flush();
-    const { lines, lineCount: count, records } = batches[0]!;
+    const { lineCount: count, records } = batches[0]!;
+    const lines = Buffer.from(batches[0]!.lines).toString();
     expect([count, records]).toEqual([1, []]);
     expect(lines.endsWith('}\n')).toBe(true);
     expect(JSON.parse(lines)).toEqual({
@@ -104,9 +105,9 @@ describe('those that are drawn', () => {
   });
 
   it('go as soon as there are many', () => {
-    serve(DRAWN, 32);
+    serve(DRAWN, 96);
     clock.advance(50);
-    expect(lineCount()).toBe(32);
+    expect(lineCount()).toBe(96);
   });
 
   it('are bounded, and counted beyond', () => {
@@ -115,9 +116,17 @@ describe('those that are drawn', () => {
     serve(DRAWN);
     recorder.flush();
     expect(batches.map((batch) => [batch.lineCount, batch.dropped])).toEqual([
-      [96, 904],
+      [160, 840],
       [1, 0],
     ]);
+  });
+
+  it('are counted as dropped where they are too long', () => {
+    const tooLong = { ...exchange(DRAWN), id: 'x'.repeat(100_000) } as Exchange;
+    recorder.begin(tooLong);
+    recorder.end(tooLong, 0.5);
+    clock.advance(500);
+    expect(batches.map((batch) => [batch.lineCount, batch.dropped])).toEqual([[0, 1]]);
   });
 
   it('are all sent when a thread ends', () => {
@@ -147,5 +156,5 @@ it('whoever asks has room when a storm has filled that of others', () => {
   serve({ asks: true });
   recorder.flush();
   expect(batches[0]!.records.at(-1)!.causes).toEqual(['asked']);
-  expect(batches[0]!.dropped).toBe(104);
+  expect(batches[0]!.dropped).toBe(40);
 });

@@ -1,7 +1,8 @@
 /**
  * Which requests of a thread are recorded, and how their records get to the control plane: many in one message, a bounded
  * number of them. A request that is neither asked about nor drawn has no record until an attempt of it fails. What one record
- * costs is mostly that its code and both threads have gone cold since the last: so they are told and sent together.
+ * costs is mostly that its code and both threads have gone cold since the last: so they are told and sent together. But as
+ * objects they are in the collector's way while they wait: so they are told soon, and are sent late, as bytes.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Clock, Random, Timer } from '../../clock.ts';
@@ -9,16 +10,21 @@ import type { ExplainConfig } from '../../config/schema.ts';
 import type { EndpointTable } from '../../memory/endpoint-table.ts';
 import type { Exchange } from '../exchange.ts';
 import { compileNetworks, type Networks } from '../match/networks.ts';
-import { batchOf, type DecisionBatch } from './batch.ts';
-import { DecisionRecord, type Decision } from './record.ts';
-import { needsHistory } from './told.ts';
+import { lineOf, type DecisionBatch, type DecisionMessage } from './batch.ts';
+import { LineBuffer } from './line-buffer.ts';
+import { DecisionRecord, type Decision, type RecordCause } from './record.ts';
+import { needsHistory, tell } from './told.ts';
 
 const LOOK_EVERY_MS = 50;
-/** Those that nobody waits for wait for so many, or for half a second, as lines of the access log do. */
-const WORTH_SENDING = 32;
+/** Of those that were drawn at 1 %, a collection of V8's young generation finds about so many. */
+const TOLD_TOGETHER = 8;
+/** Lines, that nobody waits for, wait for so many, or for half a second, as those of the access log do. */
+const WORTH_SENDING = 96;
 const MOST_LOOKS = 10;
 /** In one message. Beyond it records are dropped and counted, so that a storm of failures costs what one message does. */
 const MOST_WAITING = 64 + WORTH_SENDING;
+/** A line has 700, and 110 more for each further endpoint. */
+const MOST_BYTES = 256 * 1024;
 
 export interface RecorderParts {
   readonly table: EndpointTable;
@@ -32,10 +38,10 @@ export class DecisionRecorder {
   readonly #parts: RecorderParts;
   #keepsFailures = false;
   #mayAsk: (said: string, client: string) => boolean = () => false;
-  #waiting: Decision[] = [];
+  readonly #untold: Decision[] = [];
+  readonly #lines = new LineBuffer(MOST_BYTES);
+  #records: DecisionMessage[] = [];
   #dropped = 0;
-  /** Somebody may look for one of them, or the control plane may soon know less about it. */
-  #isUrgent = false;
   #looks = 0;
   #timer: Timer | undefined;
 
@@ -68,32 +74,47 @@ export class DecisionRecorder {
     if (!isFailure && exchange.record?.isWhole !== true) return;
     // Who asked has room of his own: a storm of failures takes nothing of it.
     const room = exchange.record?.isAsked === true ? 2 * MOST_WAITING : MOST_WAITING;
-    if (this.#waiting.length >= room) {
+    if (this.#lines.count + this.#records.length + this.#untold.length < room) {
+      const record = exchange.record ?? this.#record(exchange, false, false);
+      this.#untold.push(record.close(durationMs, isFailure));
+      if (this.#untold.length === TOLD_TOGETHER) this.#tell();
+    } else {
       this.#dropped += 1;
-      return;
     }
-    const record = exchange.record ?? this.#record(exchange, false, false);
-    const decision = record.close(durationMs, isFailure);
-    this.#waiting.push(decision);
-    if (isFailure || record.isAsked || needsHistory(decision)) this.#isUrgent = true;
     this.#timer ??= this.#parts.clock.after(LOOK_EVERY_MS, this.#look);
   }
 
+  #tell(): void {
+    const { clock, thread } = this.#parts;
+    const now = clock.wall();
+    for (const decision of this.#untold) {
+      const { at, causes } = decision;
+      const told = tell(decision);
+      const text = needsHistory(decision) ? undefined : JSON.stringify(told);
+      if (text === undefined || !isOnlySampled(causes)) this.#records.push({ at, causes, told: text ?? told });
+      else if (!this.#lines.append(lineOf(text, at, thread, now))) this.#dropped += 1;
+    }
+    this.#untold.length = 0;
+  }
+
   readonly #look = (): void => {
+    this.#tell();
     this.#looks += 1;
-    if (this.#isUrgent || this.#waiting.length >= WORTH_SENDING || this.#looks === MOST_LOOKS) this.flush();
+    // Somebody may look for a record, or the control plane may soon know less about it.
+    const isUrgent = this.#records.length > 0;
+    if (isUrgent || this.#lines.count >= WORTH_SENDING || this.#looks === MOST_LOOKS) this.flush();
     else this.#timer = this.#parts.clock.after(LOOK_EVERY_MS, this.#look);
   };
 
   flush(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#isUrgent = false;
     this.#looks = 0;
-    if (this.#waiting.length === 0) return;
-    const { clock, thread, send } = this.#parts;
-    send(batchOf(this.#waiting, this.#dropped, thread, clock.wall()));
-    this.#waiting = [];
+    this.#tell();
+    const lineCount = this.#lines.count;
+    if (lineCount === 0 && this.#records.length === 0 && this.#dropped === 0) return;
+    this.#parts.send({ lines: this.#lines.take(), lineCount, records: this.#records, dropped: this.#dropped });
+    this.#records = [];
     this.#dropped = 0;
   }
 
@@ -101,6 +122,8 @@ export class DecisionRecorder {
     return new DecisionRecord(exchange, this.#parts.table, this.#parts.clock, { asked, sampled });
   }
 }
+
+const isOnlySampled = (causes: readonly RecordCause[]) => causes.length === 1 && causes[0] === 'sampled';
 
 /** The gateway itself had to say so, or it went on failing after retries. */
 function hasFailed({ error, status, retries, upstream }: Exchange): boolean {
