@@ -32,7 +32,10 @@ const HEADER_BYTES = 128;
 const WAYS = 16;
 /** Key and state. */
 const SLOT_BYTES = 16;
-/** Four million slots in 64 MiB: of a million live keys, one in six such tables finds its bucket full. Pages that no key touches cost nothing. */
+/**
+ * Four million slots in 64 MiB: with a million live keys, one such table in six or seven has a bucket that is too small for its
+ * own. Pages that no key touches cost nothing.
+ */
 const BUCKETS = 262_144;
 
 /** Time is counted from the table's birth in ticks of 10 ns: 2^53 of them are 2.8 years. */

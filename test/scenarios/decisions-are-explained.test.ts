@@ -451,6 +451,8 @@ describe('a request that is drawn', () => {
     expect(line).toMatchObject({ event: 'decision', route: 'drawn', path: '/drawn/1', recorded: ['sampled'] });
     expect(line['attempts']).toMatchObject([{}, {}].slice(0, (line['attempts'] as unknown[]).length));
     expect(JSON.stringify(line)).not.toContain('canary');
+    const lines = gateway.logs.filter((log) => (log['recorded'] as string[] | undefined)?.includes('sampled'));
+    expect(await metric(gateway, 'aya_decisions_total', 'sampled')).toBe(lines.length);
   });
 
   it('has in its line what the control plane alone knows, and is kept too where it fails', async () => {

@@ -24,7 +24,8 @@ export interface DecisionMessage {
 
 /**
  * As pino's. The line has its own time: that of the record is when the request began.
- * @param text JSON of a ToldDecision. @param at @param now milliseconds since the epoch.
+ * @param text JSON of a ToldDecision.
+ * @param at when its request began, and @param now of the line: milliseconds since the epoch.
  */
 export function lineOf(text: string, at: number, thread: number, now: number): string {
   const head = `{"level":30,"time":"${timeText(now)}","event":"decision","startedAt":"${timeText(at)}","thread":${thread},`;
